@@ -468,13 +468,14 @@ struct ouro_group {
         int *ret_error;
 };
 
+struct ouro_timer {
+        struct ouro_list link;
+        uint64_t deadline;
+};
+
 struct ouro_scope {
         struct ouro_context context;
-        struct {
-                void *next;
-                void *prev;
-                uint64_t deadline;
-        } timer;
+        struct ouro_timer timer;
         bool *ret_expired;
 };
 

@@ -1,0 +1,20 @@
+/* sys.h - system calls that answer with a negated errno and leave errno as it was.
+ *
+ * errno belongs to the user's task, and libc's wrappers write it. */
+#ifndef OURO_BASE_SYS_H
+#define OURO_BASE_SYS_H
+
+#include <errno.h>
+
+#define sys_result(call)                                                                                     \
+        __extension__({                                                                                      \
+                int sys_saved_errno_ = errno;                                                                \
+                __typeof__(call) sys_result_ = (call);                                                       \
+                                                                                                             \
+                if (sys_result_ < 0)                                                                         \
+                        sys_result_ = -errno;                                                                \
+                errno = sys_saved_errno_;                                                                    \
+                sys_result_;                                                                                 \
+        })
+
+#endif

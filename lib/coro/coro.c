@@ -1,0 +1,316 @@
+/* coro.c - switching between coroutines.
+ *
+ * Fresh coroutines have no stack. One is taken when its turn comes, and given back when it has ended; if the
+ * next in the queue is fresh too and wants the default size, it runs on the stack of the one that ended,
+ * without any switch. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "coro/coro.h"
+
+__thread struct sched *sched_current __attribute__((tls_model("initial-exec")));
+
+/* What the C++ ABI keeps for a thread: the exceptions that are being handled, and how many are in flight.
+ * Itanium C++ ABI, 2.2.2. Weak: absent in a program without the C++ runtime. */
+struct cxx_globals {
+        void *caught;
+        unsigned uncaught;
+};
+extern struct cxx_globals *__cxa_get_globals(void) __attribute__((weak));
+
+enum {
+        POOL_SHIFT = 24, /* a stack's number holds that of its pool above this */
+        POOLS_MOST = 255,
+};
+
+void sched_init(struct sched *sched, size_t stack_bytes)
+{
+        memset(sched, 0, sizeof *sched);
+        sched->current = &sched->loop;
+        sched->loop.stack = STACK_NONE;
+        sched->ready_tail = &sched->ready;
+        sched->starved_tail = &sched->starved;
+        sched->errno_at = &errno;
+        sched->cxx = __cxa_get_globals ? __cxa_get_globals() : NULL;
+        sched->careful_switch = sanitize_active() || sched->cxx;
+        sched->loop_extent.tsan = sanitize_fiber_current();
+        stack_pool_init(&sched->stacks, stack_bytes);
+}
+
+void sched_destroy(struct sched *sched)
+{
+        struct stack_pool *pool;
+
+        while ((pool = sched->stacks.next)) {
+                sched->stacks.next = pool->next;
+                stack_pool_destroy(pool);
+                mem_free(pool, sizeof *pool);
+        }
+        stack_pool_destroy(&sched->stacks);
+}
+
+static struct stack_pool *pool_of(struct sched *sched, uint32_t stack)
+{
+        struct stack_pool *pool = &sched->stacks;
+
+        for (uint32_t i = stack >> POOL_SHIFT; i > 0; i--)
+                pool = pool->next;
+        return pool;
+}
+
+/* The pool of stacks of this size, made if it must be. NULL: no memory for that. */
+static struct stack_pool *pool_for(struct sched *sched, size_t bytes, uint32_t *ret_index)
+{
+        struct stack_pool *pool = &sched->stacks, wanted;
+        uint32_t index = 0;
+
+        stack_pool_init(&wanted, bytes);
+        for (;; pool = pool->next, index++) {
+                if (pool->stack_bytes == wanted.stack_bytes)
+                        break;
+                if (pool->next)
+                        continue;
+                if (index + 1 == POOLS_MOST || !(pool->next = mem_alloc(sizeof *pool)))
+                        return NULL;
+                *pool->next = wanted;
+        }
+        *ret_index = index;
+        return pool;
+}
+
+static bool take_stack(struct sched *sched, struct coro *coro, struct stack_pool **ret_pool)
+{
+        struct stack_pool *pool = &sched->stacks;
+        uint32_t index = 0, number;
+
+        if (unlikely(coro->value != 0))
+                pool = pool_for(sched, (size_t)coro->value, &index);
+        if (unlikely(!pool || !stack_get(pool, &number)))
+                return false;
+        coro->stack = index << POOL_SHIFT | number;
+        sched->on_stacks++;
+        *ret_pool = pool;
+        return true;
+}
+
+static void give_stack_back(struct sched *sched, uint32_t stack)
+{
+        stack_put(pool_of(sched, stack), stack & ((1u << POOL_SHIFT) - 1));
+        sched->on_stacks--;
+        if (likely(!sched->starved))
+                return;
+        *sched->ready_tail = sched->starved; /* each gets another try */
+        sched->ready_tail = sched->starved_tail;
+        sched->starved = NULL;
+        sched->starved_tail = &sched->starved;
+}
+
+/* No stack for it now: it waits for one that is given back, or, if nobody has one, ends. */
+static void starve(struct sched *sched, struct coro *coro)
+{
+        void (*unstartable)(void *arg);
+
+        if (sched->on_stacks > 0) {
+                coro->next = NULL;
+                *sched->starved_tail = coro;
+                sched->starved_tail = &coro->next;
+                return;
+        }
+        unstartable = (void (*)(void *))coro->sp;
+        if (unstartable)
+                unstartable(coro->start.arg);
+        sched->ended(sched, coro, -ENOMEM);
+}
+
+/* Who runs next: never NULL. */
+static inline struct coro *pick(struct sched *sched)
+{
+        struct coro *coro = sched->ready;
+
+        if (unlikely(!coro || --sched->budget < 0))
+                return &sched->loop;
+        sched->ready = coro->next;
+        if (!sched->ready)
+                sched->ready_tail = &sched->ready;
+        else
+                __builtin_prefetch(sched->ready->sp);
+        return coro;
+}
+
+static inline bool is_fresh(const struct sched *sched, const struct coro *coro)
+{
+        return coro->stack == STACK_NONE && coro != &sched->loop;
+}
+
+static struct sanitize_stack extent_of(struct sched *sched, const struct coro *coro)
+{
+        struct stack_pool *pool;
+
+        if (coro == &sched->loop)
+                return sched->loop_extent;
+        pool = pool_of(sched, coro->stack);
+        return stack_extent(pool, coro->stack & ((1u << POOL_SHIFT) - 1));
+}
+
+static void arrive(struct sched *sched, void *fake)
+{
+        struct sanitize_stack left = {NULL, 0, NULL};
+
+        sanitize_arrive(fake, &left);
+        if (!sched->loop_extent.bottom) { /* the first switch of all comes from the loop */
+                sched->loop_extent.bottom = left.bottom;
+                sched->loop_extent.bytes = left.bytes;
+        }
+}
+
+/* The switch for programs with a sanitizer or with C++ exceptions. top: of a fresh coroutine's stack. */
+static __attribute__((noinline)) intptr_t switch_careful(struct sched *sched, struct coro *from,
+                                                         struct coro *to, void *top)
+{
+        struct cxx_globals cxx = {NULL, 0}, *cxx_at = sched->cxx;
+        void *fake = NULL;
+        intptr_t value;
+
+        if (cxx_at) {
+                cxx = *cxx_at;
+                *cxx_at = (struct cxx_globals){NULL, 0};
+        }
+        sanitize_leave(&fake, extent_of(sched, to));
+        if (top)
+                value = switch_start(&from->sp, top, to, sched->errno_at);
+        else
+                value = switch_to(&from->sp, to->sp, to->value, sched->errno_at);
+        arrive(sched, fake);
+        if (cxx_at)
+                *cxx_at = cxx;
+        return value;
+}
+
+/* A fresh coroutine is next, with a stack of its own. */
+static __attribute__((noinline)) intptr_t start_from(struct sched *sched, struct coro *from, struct coro *to,
+                                                     struct stack_pool *pool)
+{
+        void *top = stack_top(pool, to->stack & ((1u << POOL_SHIFT) - 1));
+
+        sched->current = to;
+        if (unlikely(sched->careful_switch))
+                return switch_careful(sched, from, to, top);
+        return switch_start(&from->sp, top, to, sched->errno_at);
+}
+
+intptr_t coro_suspend(struct sched *sched)
+{
+        struct coro *from = sched->current, *to;
+        struct stack_pool *pool;
+
+        for (;;) {
+                to = pick(sched);
+                if (likely(!is_fresh(sched, to)))
+                        break;
+                if (likely(take_stack(sched, to, &pool)))
+                        return start_from(sched, from, to, pool);
+                starve(sched, to);
+        }
+        if (to == from)
+                return to->value;
+        sched->current = to;
+        if (unlikely(sched->careful_switch))
+                return switch_careful(sched, from, to, NULL);
+        return switch_to(&from->sp, to->sp, to->value, sched->errno_at);
+}
+
+intptr_t coro_body(struct coro *fresh)
+{
+        struct sched *sched = sched_current;
+
+        if (unlikely(sched->careful_switch))
+                arrive(sched, NULL);
+        return fresh->start.fn(fresh->start.arg);
+}
+
+/* Does this one, which is next, go on with the stack of the one that has just ended? */
+static inline bool inherits(const struct coro *fresh, uint32_t stack)
+{
+        return fresh->value == 0 && stack >> POOL_SHIFT == 0;
+}
+
+/* It is next, but has to be started from a stack that lives: by the loop, before all others. */
+static struct coro *leave_to_loop(struct sched *sched, struct coro *fresh)
+{
+        if (!sched->ready)
+                sched->ready_tail = &fresh->next;
+        fresh->next = sched->ready;
+        sched->ready = fresh;
+        return &sched->loop;
+}
+
+sanitize_not_instrumented struct coro_next coro_exit(intptr_t result)
+{
+        struct sched *sched = sched_current;
+        struct coro *self, *to;
+        uint32_t stack;
+
+        if (unlikely(!sched))
+                die("a forked child returned from a task that it inherited");
+        self = sched->current;
+        stack = self->stack;
+        self->stack = STACK_NONE;
+        sched->ended(sched, self, result); /* from here on self may be another coroutine's record */
+        to = pick(sched);
+        if (is_fresh(sched, to)) {
+                if (inherits(to, stack)) {
+                        to->stack = stack;
+                        sched->current = to;
+                        return (struct coro_next){NULL, (intptr_t)to};
+                }
+                to = leave_to_loop(sched, to);
+        }
+        give_stack_back(sched, stack);
+        sched->current = to;
+        if (unlikely(sched->careful_switch)) {
+                if (sched->cxx)
+                        *sched->cxx = (struct cxx_globals){NULL, 0};
+                sanitize_leave(NULL, extent_of(sched, to));
+        }
+        return (struct coro_next){to->sp, to->value};
+}
+
+void sched_run(struct sched *sched, int budget)
+{
+        sched->budget = budget;
+        if (sched->ready)
+                coro_suspend(sched);
+}
+
+void coro_interrupt(struct sched *sched, struct coro *coro, int interrupt)
+{
+        const struct wait_kind *wait = coro->wait;
+
+        coro->interrupt = interrupt;
+        if (interrupt != 0 && wait && wait->cut)
+                wait->cut(sched, coro, interrupt);
+}
+
+bool sched_trim(struct sched *sched)
+{
+        bool more = false;
+
+        for (struct stack_pool *pool = &sched->stacks; pool; pool = pool->next)
+                more |= stack_pool_trim(pool);
+        return more;
+}
+
+bool coro_guards(const struct sched *sched, const void *addr)
+{
+        for (const struct stack_pool *pool = &sched->stacks; pool; pool = pool->next)
+                if (stack_pool_guards(pool, addr))
+                        return true;
+        return false;
+}
+
+size_t coro_stack_bytes(struct sched *sched, const struct coro *coro)
+{
+        return pool_of(sched, coro->stack)->stack_bytes;
+}

@@ -1,0 +1,138 @@
+/* coro.h - coroutines and the ready queue of one loop: suspend, wake, start, end.
+ *
+ * This room knows who runs and who is ready; it does not know tasks, results or groups. Switching goes
+ * straight from one coroutine to the next. The loop is a coroutine too (sched->loop), on the thread's own
+ * stack; it runs when nothing is ready or the budget of the pass is spent.
+ *
+ * A coroutine is in one place at a time: running, in the ready queue, in the queue of those short of a
+ * stack, or waiting (then wait says for what, and how the wait is cut short). */
+#ifndef OURO_CORO_CORO_H
+#define OURO_CORO_CORO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "base/list.h"
+#include "coro/stack.h"
+#include "coro/switch.h"
+#include "ouro.h"
+
+struct sched;
+struct coro;
+
+/* What a coroutine waits for. */
+struct wait_kind {
+        const char *name;
+        /* The coroutine was interrupted: take it out of whatever queue it is in and wake it with interrupt,
+         * or see to it that what it waits for ends soon. NULL: this wait cannot be cut short. */
+        void (*cut)(struct sched *sched, struct coro *coro, int interrupt);
+};
+
+/* A place in somebody's queue. */
+struct waiter {
+        struct ouro_list link;
+        void *what; /* the queue's owner defines it */
+};
+
+enum { STACK_NONE = UINT32_MAX };
+
+struct coro {
+        void *sp;       /* suspended here; fresh: the function to call if it can never start, or NULL */
+        intptr_t value; /* what its wait returns; fresh: bytes of stack, 0 for the default; ended: result */
+        struct coro *next; /* in the ready queue */
+        union {
+                struct {
+                        ouro_fn *fn;
+                        void *arg;
+                } start;                 /* while fresh */
+                struct ouro_timer timer; /* while it sleeps */
+                struct waiter waiter;    /* while it is in a queue */
+        };
+        const struct wait_kind *wait; /* NULL: it does not wait */
+        uint32_t stack;               /* STACK_NONE: fresh, or ended. Upper 8 bits: which pool */
+        int32_t interrupt;            /* what a wait returns on entry: 0, -ECANCELED or -ETIME */
+};
+
+_Static_assert(sizeof(struct coro) == 64, "one cache line");
+
+struct sched {
+        struct coro *current; /* whose stack we are on */
+        struct coro *ready;   /* first of the queue */
+        struct coro **ready_tail;
+        int budget;          /* switches left in this pass */
+        bool careful_switch; /* a sanitizer or the C++ runtime must be told of each switch */
+        int *errno_at;
+        struct cxx_globals *cxx; /* the C++ runtime's state of this thread, or NULL */
+        struct coro loop;
+        struct stack_pool stacks; /* of the default size; more->next of others */
+        struct coro *starved;     /* ready, but short of a stack */
+        struct coro **starved_tail;
+        size_t on_stacks; /* coroutines that have one */
+        struct sanitize_stack loop_extent;
+        void *leaving_fake; /* ASan: the fake stack of the coroutine that a switch comes from */
+        struct ring *ring;  /* of the room above */
+
+        /* Of the room above: a coroutine has returned result, or (fresh) can never start. */
+        void (*ended)(struct sched *sched, struct coro *coro, intptr_t result);
+};
+
+extern __thread struct sched *sched_current __attribute__((tls_model("initial-exec")));
+
+void sched_init(struct sched *sched, size_t stack_bytes);
+void sched_destroy(struct sched *sched);
+
+/* Called by the loop: runs what is ready, at most budget switches, and comes back. */
+void sched_run(struct sched *sched, int budget);
+
+/* Gives memory of idle stacks back. True: call again later. */
+bool sched_trim(struct sched *sched);
+
+/* Suspends the running coroutine. Returns what coro_wake() is given. */
+intptr_t coro_suspend(struct sched *sched);
+
+/* As coro_suspend(), told what for. */
+static inline intptr_t coro_wait(struct sched *sched, const struct wait_kind *kind)
+{
+        sched->current->wait = kind;
+        return coro_suspend(sched);
+}
+
+static inline void coro_ready(struct sched *sched, struct coro *coro)
+{
+        coro->next = NULL;
+        *sched->ready_tail = coro;
+        sched->ready_tail = &coro->next;
+}
+
+/* Ends the wait of a coroutine. */
+static inline void coro_wake(struct sched *sched, struct coro *coro, intptr_t value)
+{
+        coro->value = value;
+        coro->wait = NULL;
+        coro_ready(sched, coro);
+}
+
+/* Makes a coroutine of fn(arg), ready. stack_bytes 0: the default. unstartable may be NULL. */
+static inline void coro_create(struct sched *sched, struct coro *coro, ouro_fn *fn, void *arg,
+                               size_t stack_bytes, void (*unstartable)(void *arg))
+{
+        coro->sp = (void *)unstartable;
+        coro->value = (intptr_t)stack_bytes;
+        coro->start.fn = fn;
+        coro->start.arg = arg;
+        coro->wait = NULL;
+        coro->stack = STACK_NONE;
+        coro->interrupt = 0;
+        coro_ready(sched, coro);
+}
+
+/* Sets what its waits return on entry from now on, and cuts short the one it is in. */
+void coro_interrupt(struct sched *sched, struct coro *coro, int interrupt);
+
+/* The guard page of the running coroutine's stack? Safe in a signal handler. */
+bool coro_guards(const struct sched *sched, const void *addr);
+size_t coro_stack_bytes(struct sched *sched, const struct coro *coro);
+
+#endif

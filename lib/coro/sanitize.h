@@ -1,0 +1,124 @@
+/* sanitize.h - what the sanitizers, Valgrind and the C++ runtime must be told of a switch.
+ *
+ * The one header with #if about them: everything else calls these, and asks sched->careful_switch. */
+#ifndef OURO_CORO_SANITIZE_H
+#define OURO_CORO_SANITIZE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define OURO_ASAN 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define OURO_TSAN 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define OURO_ASAN 1
+#endif
+#ifdef __SANITIZE_THREAD__
+#define OURO_TSAN 1
+#endif
+
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#define OURO_VALGRIND 1
+#endif
+#endif
+
+#ifdef OURO_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef OURO_TSAN
+#include <sanitizer/tsan_interface.h>
+#define sanitize_not_instrumented __attribute__((no_sanitize("thread")))
+#else
+#define sanitize_not_instrumented
+#endif
+
+/* A stack, as a sanitizer sees it. tsan: its fiber, NULL where there is none. */
+struct sanitize_stack {
+        const void *bottom;
+        size_t bytes;
+        void *tsan;
+};
+
+static inline bool sanitize_active(void)
+{
+#if defined(OURO_ASAN) || defined(OURO_TSAN)
+        return true;
+#else
+        return false;
+#endif
+}
+
+/* The last act on the old stack. ret_fake NULL: the old one will not be resumed. */
+static inline __attribute__((always_inline)) void sanitize_leave(void **ret_fake, struct sanitize_stack to)
+{
+#ifdef OURO_ASAN
+        __sanitizer_start_switch_fiber(ret_fake, to.bottom, to.bytes);
+#elif defined(OURO_TSAN)
+        __tsan_switch_to_fiber(to.tsan, 0);
+#endif
+        (void)ret_fake, (void)to;
+}
+
+/* The first act on the new stack, with what sanitize_leave() gave when it was left; NULL if it is fresh.
+ * ret_left: the stack we come from. */
+static inline __attribute__((always_inline)) void sanitize_arrive(void *fake, struct sanitize_stack *ret_left)
+{
+#ifdef OURO_ASAN
+        __sanitizer_finish_switch_fiber(fake, &ret_left->bottom, &ret_left->bytes);
+#endif
+        (void)fake, (void)ret_left;
+}
+
+/* A new stack, made known. Returns what sanitize_stack_forget() needs, and TSan its fiber. */
+static inline uintptr_t sanitize_stack_register(char *base, size_t bytes)
+{
+#ifdef OURO_TSAN
+        (void)base, (void)bytes;
+        return (uintptr_t)__tsan_create_fiber(0);
+#elif defined(OURO_VALGRIND)
+        return RUNNING_ON_VALGRIND ? VALGRIND_STACK_REGISTER(base, base + bytes) : 0;
+#else
+        (void)base, (void)bytes;
+        return 0;
+#endif
+}
+
+static inline void sanitize_stack_forget(uintptr_t tool)
+{
+#ifdef OURO_TSAN
+        __tsan_destroy_fiber((void *)tool);
+#elif defined(OURO_VALGRIND)
+        if (RUNNING_ON_VALGRIND)
+                VALGRIND_STACK_DEREGISTER((unsigned)tool);
+#endif
+        (void)tool;
+}
+
+static inline void *sanitize_fiber_current(void)
+{
+#ifdef OURO_TSAN
+        return __tsan_get_current_fiber();
+#else
+        return NULL;
+#endif
+}
+
+/* ASan remembers what was poisoned on a stack that is used anew or unmapped. */
+static inline void sanitize_unpoison(const void *base, size_t bytes)
+{
+#ifdef OURO_ASAN
+        __asan_unpoison_memory_region(base, bytes);
+#endif
+        (void)base, (void)bytes;
+}
+
+#endif

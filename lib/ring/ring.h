@@ -1,0 +1,90 @@
+/* ring.h - the operations of one loop that are under way, whatever carries them out.
+ *
+ * Every operation under way holds a slot; slot and generation together are its user_data, so that a
+ * completion that comes too late names nobody. Slots are never capped: an operation may wait for ever, and
+ * a cap would let the waiting ones keep out the one that would wake them.
+ *
+ * For each descriptor the ring counts the operations under way on it, so that closing it knows at once
+ * whether somebody must be told. */
+#ifndef OURO_RING_RING_H
+#define OURO_RING_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "coro/coro.h"
+#include "ring/backend.h"
+#include "ring/op.h"
+
+struct ring_slot {
+        struct op *op; /* NULL: free */
+        uint32_t generation;
+        uint32_t next_free;
+        int fd; /* that it is counted for, or -1 */
+};
+
+enum {
+        FD_OPS = (1 << 28) - 1,  /* operations under way on it */
+        FD_CLOSING = 1 << 29,    /* no new ones: somebody closes it */
+        FD_POLL_FIRST = 1 << 30, /* the last receive found no more data than it took */
+};
+
+struct ring {
+        const struct backend *backend;
+        void *impl; /* the backend's own */
+        struct sched *sched;
+        unsigned kernel; /* OURO_KERNEL(): what the probe may use */
+        struct ring_slot *slots;
+        uint32_t slots_len;
+        uint32_t free_slot; /* first of the list; slots_len: none */
+        uint32_t *fds;      /* FD_... by descriptor */
+        uint32_t fds_len;
+        struct ouro_list pending; /* ops that the backend had no room for */
+        struct ouro_list cancels; /* ops whose cancel it had no room for */
+        struct ouro_list closers; /* coroutines in ouro_close() that wait for a descriptor to fall idle */
+        size_t in_flight;         /* operations of tasks: the loop's own are not counted */
+        uint64_t stale;           /* completions for nobody */
+        bool quiet_writes;        /* RWF_NOSIGNAL works: no SIGPIPE to mask */
+};
+
+struct ring_config {
+        unsigned entries;
+        unsigned kernel;
+        unsigned kernel_workers;
+};
+
+/* Opens it on a given backend. 0, or a negated errno: see backend.h. */
+int ring_open(struct ring *ring, struct sched *sched, const struct backend *backend,
+              const struct ring_config *config);
+void ring_close(struct ring *ring);
+
+/* Hands over what is new, and collects what is done; waits at most timeout_ns for the first (less than
+ * zero: for ever). 0 or a negated errno that ends the loop. */
+int ring_wait(struct ring *ring, int64_t timeout_ns);
+
+/* From any thread: ends a ring_wait(), now or the next one. */
+void ring_wake(struct ring *ring);
+
+/* ---- between op.c, the backends and ring.c ---- */
+
+/* Gives op a slot and counts it for its descriptor. 0, -ENOMEM, -EBADF (being closed). */
+int ring_begin(struct ring *ring, struct op *op);
+
+/* Takes the user_data of a completion. Called by backends only; wakes whoever waits. */
+void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t flags);
+
+/* Asks the kernel to end op soon. Its completion decides what happened. */
+void ring_cancel(struct ring *ring, struct op *op);
+
+/* The op under way at user_data, or NULL. */
+struct op *ring_find(struct ring *ring, uint64_t user_data);
+
+/* Cancels all under way on fd. */
+void ring_cancel_fd(struct ring *ring, int fd);
+
+/* The word of a descriptor, or NULL: negative, or no memory to count it. */
+uint32_t *ring_fd(struct ring *ring, int fd);
+
+#endif
