@@ -119,8 +119,11 @@ static void starve(struct sched *sched, struct coro *coro)
                 return;
         }
         unstartable = (void (*)(void *))coro->sp;
-        if (unstartable)
+        if (unstartable) {
+                sched_current = NULL; /* it runs outside any task: what it calls gets -EPERM */
                 unstartable(coro->start.arg);
+                sched_current = sched;
+        }
         sched->ended(sched, coro, -ENOMEM);
 }
 
@@ -288,18 +291,23 @@ void coro_interrupt(struct sched *sched, struct coro *coro, int interrupt)
 {
         const struct wait_kind *wait = coro->wait;
 
-        coro->interrupt = interrupt;
+        coro->interrupt = (int16_t)interrupt;
         if (interrupt != 0 && wait && wait->cut)
                 wait->cut(sched, coro, interrupt);
 }
 
-bool sched_trim(struct sched *sched)
+void sched_trim(struct sched *sched)
 {
-        bool more = false;
-
         for (struct stack_pool *pool = &sched->stacks; pool; pool = pool->next)
-                more |= stack_pool_trim(pool);
-        return more;
+                stack_pool_trim(pool);
+}
+
+bool sched_can_trim(const struct sched *sched)
+{
+        for (const struct stack_pool *pool = &sched->stacks; pool; pool = pool->next)
+                if (pool->clean < pool->free_count)
+                        return true;
+        return false;
 }
 
 bool coro_guards(const struct sched *sched, const void *addr)

@@ -52,7 +52,8 @@ struct coro {
         };
         const struct wait_kind *wait; /* NULL: it does not wait */
         uint32_t stack;               /* STACK_NONE: fresh, or ended. Upper 8 bits: which pool */
-        int32_t interrupt;            /* what a wait returns on entry: 0, -ECANCELED or -ETIME */
+        int16_t interrupt;            /* what a wait returns on entry: 0, -ECANCELED or -ETIME */
+        uint16_t locks_held;          /* mutexes */
 };
 
 _Static_assert(sizeof(struct coro) == 64, "one cache line");
@@ -86,8 +87,11 @@ void sched_destroy(struct sched *sched);
 /* Called by the loop: runs what is ready, at most budget switches, and comes back. */
 void sched_run(struct sched *sched, int budget);
 
-/* Gives memory of idle stacks back. True: call again later. */
-bool sched_trim(struct sched *sched);
+/* Gives memory of stacks back that have been idle since the last call. */
+void sched_trim(struct sched *sched);
+
+/* Some free stack has more pages than a fresh one. */
+bool sched_can_trim(const struct sched *sched);
 
 /* Suspends the running coroutine. Returns what coro_wake() is given. */
 intptr_t coro_suspend(struct sched *sched);
@@ -125,6 +129,7 @@ static inline void coro_create(struct sched *sched, struct coro *coro, ouro_fn *
         coro->wait = NULL;
         coro->stack = STACK_NONE;
         coro->interrupt = 0;
+        coro->locks_held = 0;
         coro_ready(sched, coro);
 }
 

@@ -187,7 +187,7 @@ int stack_pool_grow(struct stack_pool *pool)
         return 0;
 }
 
-bool stack_pool_trim(struct stack_pool *pool)
+void stack_pool_trim(struct stack_pool *pool)
 {
         uint32_t end = pool->idle < pool->free_count ? pool->idle : pool->free_count;
 
@@ -197,7 +197,6 @@ bool stack_pool_trim(struct stack_pool *pool)
         if (end > pool->clean)
                 pool->clean = end;
         pool->idle = pool->free_count;
-        return pool->clean < pool->free_count;
 }
 
 bool stack_pool_guards(const struct stack_pool *pool, const void *addr)

@@ -54,9 +54,8 @@ void stack_pool_destroy(struct stack_pool *pool);
 /* Adds a slab. 0 or -ENOMEM. */
 int stack_pool_grow(struct stack_pool *pool);
 
-/* Gives the pages of stacks that have been idle since the last call back to the system. True: there may be
- * more to give back later. */
-bool stack_pool_trim(struct stack_pool *pool);
+/* Gives the pages of stacks that have been idle since the last call back to the system. */
+void stack_pool_trim(struct stack_pool *pool);
 
 /* The stack whose guard page addr lies in? Safe in a signal handler. */
 bool stack_pool_guards(const struct stack_pool *pool, const void *addr);

@@ -305,6 +305,8 @@ typedef struct ouro_completions ouro_completions;
  * @n: how many
  * @ret_completions: to be freed by ouro_completions_free(), by the same task
  *
+ * Those that have ended before the call come first, in the order of the array.
+ *
  * Returns: 0, -EINVAL, -ESRCH, -EDEADLK or -ENOMEM. Does not wait.
  */
 OURO_API int ouro_as_completed(const ouro_task *tasks, size_t n, ouro_completions **ret_completions);

@@ -17,6 +17,9 @@ struct op;
 struct backend {
         const char *name;
 
+        /* It can only wait for sockets that are O_NONBLOCK in full (connect, accept): ours are made so. */
+        bool nonblocking_sockets;
+
         /* Sets ring->impl. 0 or a negated errno: -ENOSYS means that it does not work here (and another
          * may), -ENOMEM, -EMFILE, -ENFILE a shortage (and another would have it too). */
         int (*open)(struct ring *ring, const struct ring_config *config);

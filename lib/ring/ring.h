@@ -67,6 +67,9 @@ int ring_wait(struct ring *ring, int64_t timeout_ns);
 /* From any thread: ends a ring_wait(), now or the next one. */
 void ring_wake(struct ring *ring);
 
+/* Something is under way, and the cancel of all of it has been asked for. */
+bool ring_all_cancelled(const struct ring *ring);
+
 /* ---- between op.c, the backends and ring.c ---- */
 
 /* Gives op a slot and counts it for its descriptor. 0, -ENOMEM, -EBADF (being closed). */

@@ -1,0 +1,168 @@
+/* op.c - one operation, seen from the task that waits for it.
+ *
+ * The op lies on the waiter's stack, and so may the buffer. Therefore op_wait() returns only after the last
+ * completion, even when it is cut short: being cut short asks for a cancel, and the completion decides what
+ * has happened. What has succeeded is handed over; only then does the next call tell of the cancellation. */
+#include <errno.h>
+#include <poll.h>
+
+#include "base/check.h"
+#include "ring/op.h"
+#include "ring/ring.h"
+
+static void wake_waiter(struct ring *ring, struct op *op)
+{
+        coro_wake(ring->sched, op->coro, 0);
+}
+
+static void cut_op(struct sched *sched, struct coro *coro, int interrupt)
+{
+        (void)interrupt; /* op_result() reads it from the coroutine */
+        ring_cancel(sched->ring, coro->waiter.what);
+}
+
+static const struct wait_kind waits_for_op = {"operation", cut_op};
+static const struct wait_kind waits_for_op_uncut = {"operation", NULL};
+static const struct wait_kind waits_to_close = {"close", NULL};
+
+/* Submits op and waits for its completion. 0, or the error that kept it from being submitted. */
+static int carry_out(struct sched *sched, struct op *op, const struct wait_kind *kind)
+{
+        struct coro *self = sched->current;
+        int error;
+
+        op->complete = wake_waiter;
+        op->coro = self;
+        op->cancel_asked = op->closed = false;
+        error = ring_begin(sched->ring, op);
+        if (unlikely(error < 0))
+                return error;
+        self->waiter.what = op;
+        coro_wait(sched, kind);
+        check(op->state == OP_IDLE);
+        return 0;
+}
+
+/* The events that must come before an operation that gave -EAGAIN makes sense again; 0: none would help. */
+static unsigned events_before(const struct op *op)
+{
+        switch (op->sqe.opcode) {
+        case IORING_OP_RECV:
+        case IORING_OP_RECVMSG:
+        case IORING_OP_READ:
+        case IORING_OP_ACCEPT:
+                return POLLIN;
+        case IORING_OP_SEND:
+        case IORING_OP_SENDMSG:
+        case IORING_OP_WRITE:
+                return POLLOUT;
+        default:
+                return 0;
+        }
+}
+
+/* The descriptor is O_NONBLOCK: waits until op can be tried again. 0, or what op is to return. */
+static int wait_until_ready(struct sched *sched, const struct op *op, unsigned events,
+                            const struct wait_kind *kind)
+{
+        struct op poll;
+
+        io_uring_prep_poll_add(op_begin(&poll), op->sqe.fd, events);
+        int error = carry_out(sched, &poll, kind);
+
+        if (error < 0)
+                return error;
+        if (poll.res >= 0)
+                return 0;
+        if (poll.res == -ECANCELED)
+                return poll.closed ? -EBADF : sched->current->interrupt;
+        return poll.res;
+}
+
+static intptr_t wait_as(struct op *op, const struct wait_kind *kind)
+{
+        struct sched *sched = sched_current;
+        int error;
+
+        for (;;) {
+                struct coro *self = sched->current;
+                bool cut = self->interrupt != 0 && kind->cut;
+
+                if (unlikely(cut))
+                        return self->interrupt;
+                error = carry_out(sched, op, kind);
+                if (unlikely(error < 0))
+                        return error;
+                if (likely(op->res >= 0))
+                        return op->res;
+                if (op->res == -EAGAIN && events_before(op) != 0) {
+                        error = wait_until_ready(sched, op, events_before(op), kind);
+                        if (error < 0)
+                                return error;
+                } else if (op->res != -ECANCELED && op->res != -EINTR) {
+                        return op->res;
+                } else if (op->closed) {
+                        return -EBADF;
+                }
+                /* Interrupted by a signal, by us, or ready now: around again, and the top tells which. */
+        }
+}
+
+intptr_t op_wait(struct op *op)
+{
+        if (unlikely(!sched_current))
+                return -EPERM;
+        return wait_as(op, &waits_for_op);
+}
+
+intptr_t op_wait_uncut(struct op *op)
+{
+        if (unlikely(!sched_current))
+                return -EPERM;
+        return wait_as(op, &waits_for_op_uncut);
+}
+
+int op_start(struct ring *ring, struct op *op)
+{
+        op->internal = true;
+        op->cancel_asked = op->closed = false;
+        return ring_begin(ring, op);
+}
+
+/* Ends what is under way on fd, and waits until nothing is. */
+static void let_fall_idle(struct sched *sched, uint32_t *word, int fd)
+{
+        struct coro *self = sched->current;
+
+        if ((*word & FD_OPS) == 0)
+                return;
+        self->waiter.what = (void *)(intptr_t)fd;
+        list_push(&sched->ring->closers, &self->waiter.link);
+        self->wait = &waits_to_close; /* a cancel can complete an op at once, and wake us before we wait */
+        ring_cancel_fd(sched->ring, fd);
+        coro_suspend(sched);
+}
+
+int op_close_fd(int fd)
+{
+        struct sched *sched = sched_current;
+        uint32_t *word;
+        struct op op;
+        intptr_t result;
+
+        if (unlikely(!sched))
+                return -EPERM;
+        if (fd < 0)
+                return -EBADF;
+        word = ring_fd(sched->ring, fd);
+        if (!word)
+                return -ENOMEM;
+        if (*word & FD_CLOSING)
+                return -EBADF;
+        *word |= FD_CLOSING;
+        let_fall_idle(sched, word, fd);
+        io_uring_prep_close(op_begin(&op), fd);
+        result = op_wait_uncut(&op);
+        sched->ring->fds[fd] = 0; /* the table may have moved */
+        return (int)result;
+}

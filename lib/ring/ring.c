@@ -1,0 +1,253 @@
+/* ring.c - the table of operations under way, and what is parked for want of room in the backend.
+ *
+ * Invariants: an op is in the table from ring_begin() to its last completion; while it is there, nobody
+ * else may free it or what it was lent. A slot's generation goes up when it is freed. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "ring/ring.h"
+
+enum { SLOTS_FIRST = 64, FDS_FIRST = 64 };
+
+int ring_open(struct ring *ring, struct sched *sched, const struct backend *backend,
+              const struct ring_config *config)
+{
+        int error;
+
+        memset(ring, 0, sizeof *ring);
+        ring->sched = sched;
+        ring->backend = backend;
+        ring->kernel = config->kernel;
+        list_init(&ring->pending);
+        list_init(&ring->cancels);
+        list_init(&ring->closers);
+        error = backend->open(ring, config);
+        if (error < 0)
+                return error;
+        sched->ring = ring;
+        return 0;
+}
+
+void ring_close(struct ring *ring)
+{
+        ring->backend->close(ring);
+        mem_free(ring->slots, ring->slots_len * sizeof *ring->slots);
+        mem_free(ring->fds, ring->fds_len * sizeof *ring->fds);
+        ring->sched->ring = NULL;
+}
+
+static int grow_slots(struct ring *ring)
+{
+        uint32_t from = ring->slots_len, to = from ? from * 2 : SLOTS_FIRST;
+        struct ring_slot *slots = mem_grow(ring->slots, from * sizeof *slots, to * sizeof *slots);
+
+        if (!slots)
+                return -ENOMEM;
+        for (uint32_t i = from; i < to; i++) {
+                slots[i].generation = 1;
+                slots[i].next_free = i + 1;
+        }
+        ring->slots = slots;
+        ring->slots_len = to;
+        ring->free_slot = from;
+        return 0;
+}
+
+uint32_t *ring_fd(struct ring *ring, int fd)
+{
+        uint32_t *fds, to = ring->fds_len ? ring->fds_len : FDS_FIRST;
+
+        if (unlikely(fd < 0))
+                return NULL;
+        if (likely((uint32_t)fd < ring->fds_len))
+                return &ring->fds[fd];
+        while (to <= (uint32_t)fd)
+                to *= 2;
+        fds = mem_grow(ring->fds, ring->fds_len * sizeof *fds, to * sizeof *fds);
+        if (!fds)
+                return NULL;
+        ring->fds = fds;
+        ring->fds_len = to;
+        return &ring->fds[fd];
+}
+
+/* Counts op for its descriptor; those without one (AT_FDCWD, no file at all) are not counted. */
+static int count_fd(struct ring *ring, const struct op *op, struct ring_slot *slot)
+{
+        int fd = op->sqe.fd;
+        uint32_t *word;
+
+        slot->fd = -1;
+        if (fd < 0 || op->internal || op->sqe.opcode == IORING_OP_NOP || op->sqe.opcode == IORING_OP_CLOSE)
+                return 0;
+        word = ring_fd(ring, fd);
+        if (!word)
+                return -ENOMEM;
+        if (*word & FD_CLOSING)
+                return -EBADF;
+        ++*word;
+        slot->fd = fd;
+        return 0;
+}
+
+int ring_begin(struct ring *ring, struct op *op)
+{
+        struct ring_slot *slot;
+        int error;
+
+        if (unlikely(ring->free_slot == ring->slots_len) && grow_slots(ring) < 0)
+                return -ENOMEM;
+        slot = &ring->slots[ring->free_slot];
+        error = count_fd(ring, op, slot);
+        if (unlikely(error < 0))
+                return error;
+        slot->op = op;
+        op->sqe.user_data = (uint64_t)slot->generation << 32 | ring->free_slot;
+        ring->free_slot = slot->next_free;
+        ring->in_flight += !op->internal;
+        op->state = OP_SUBMITTED;
+        if (unlikely(!list_empty(&ring->pending)) || unlikely(!ring->backend->submit(ring, op))) {
+                op->state = OP_PENDING;
+                list_push(&ring->pending, &op->link);
+        }
+        return 0;
+}
+
+struct op *ring_find(struct ring *ring, uint64_t user_data)
+{
+        uint32_t index = (uint32_t)user_data;
+
+        if (index >= ring->slots_len || ring->slots[index].generation != user_data >> 32)
+                return NULL;
+        return ring->slots[index].op;
+}
+
+/* The last operation on a descriptor that somebody closes has ended. */
+static void wake_closer(struct ring *ring, int fd)
+{
+        struct ouro_list *node, *tmp;
+
+        list_each_safe (node, tmp, &ring->closers) {
+                struct coro *closer = container_of(node, struct coro, waiter.link);
+
+                if ((int)(intptr_t)closer->waiter.what != fd)
+                        continue;
+                list_del(node);
+                coro_wake(ring->sched, closer, 0);
+                return;
+        }
+}
+
+static void end_op(struct ring *ring, struct op *op, uint32_t index)
+{
+        struct ring_slot *slot = &ring->slots[index];
+
+        if (op->cancel_queued) {
+                op->cancel_queued = false;
+                list_del(&op->link);
+        }
+        op->state = OP_IDLE;
+        ring->in_flight -= !op->internal;
+        if (slot->fd >= 0) {
+                uint32_t word = --ring->fds[slot->fd];
+
+                if (unlikely((word & FD_CLOSING) && (word & FD_OPS) == 0))
+                        wake_closer(ring, slot->fd);
+        }
+        slot->op = NULL;
+        slot->generation++;
+        slot->next_free = ring->free_slot;
+        ring->free_slot = index;
+}
+
+void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t flags)
+{
+        struct op *op = ring_find(ring, user_data);
+
+        if (unlikely(!op)) {
+                ring->stale++;
+                return;
+        }
+        op->res = res;
+        op->flags = flags;
+        if (!(flags & IORING_CQE_F_MORE))
+                end_op(ring, op, (uint32_t)user_data);
+        op->complete(ring, op);
+}
+
+void ring_cancel(struct ring *ring, struct op *op)
+{
+        if (op->state == OP_IDLE || op->cancel_asked)
+                return;
+        op->cancel_asked = true;
+        if (op->state == OP_PENDING) {
+                list_del(&op->link);
+                ring_complete(ring, op->sqe.user_data, -ECANCELED, 0);
+        } else if (!ring->backend->cancel(ring, op)) {
+                op->cancel_queued = true;
+                list_push(&ring->cancels, &op->link);
+        }
+}
+
+void ring_cancel_fd(struct ring *ring, int fd)
+{
+        for (uint32_t i = 0; i < ring->slots_len; i++) {
+                struct op *op = ring->slots[i].op;
+
+                if (!op || ring->slots[i].fd != fd)
+                        continue;
+                op->closed = true;
+                ring_cancel(ring, op);
+        }
+}
+
+bool ring_all_cancelled(const struct ring *ring)
+{
+        for (uint32_t i = 0; i < ring->slots_len; i++) {
+                const struct op *op = ring->slots[i].op;
+
+                if (op && !op->internal && !op->cancel_asked)
+                        return false;
+        }
+        return ring->in_flight > 0;
+}
+
+/* Offers what is parked again: cancels first, because they make room. */
+static void offer_parked(struct ring *ring)
+{
+        while (unlikely(!list_empty(&ring->cancels))) {
+                struct op *op = container_of(ring->cancels.next, struct op, link);
+
+                if (!ring->backend->cancel(ring, op))
+                        return;
+                list_del(&op->link);
+                op->cancel_queued = false;
+        }
+        while (unlikely(!list_empty(&ring->pending))) {
+                struct op *op = container_of(ring->pending.next, struct op, link);
+
+                if (!ring->backend->submit(ring, op))
+                        return;
+                list_del(&op->link);
+                op->state = OP_SUBMITTED;
+        }
+}
+
+int ring_wait(struct ring *ring, int64_t timeout_ns)
+{
+        int error;
+
+        offer_parked(ring);
+        if (unlikely(!list_empty(&ring->pending) || !list_empty(&ring->cancels)))
+                timeout_ns = 0; /* they go in as soon as what is full has been emptied */
+        error = ring->backend->wait(ring, timeout_ns);
+        offer_parked(ring);
+        return error;
+}
+
+void ring_wake(struct ring *ring)
+{
+        ring->backend->wake(ring);
+}

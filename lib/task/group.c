@@ -1,0 +1,168 @@
+/* group.c - opening, failing and closing groups.
+ *
+ * A group is the owner's memory. Its members may borrow what the owner declared before it, which is safe
+ * because closing it, on whatever path, returns only when the last member has ended. */
+#include <errno.h>
+
+#include "task/task.h"
+
+struct ouro_group *ouro_group_open(struct ouro_group *group, int flags, int *ret_error)
+{
+        struct ouro_loop *loop = loop_here();
+        struct task *self = loop ? task_self(loop) : NULL;
+
+        *group = (struct ouro_group){
+                .context = {.kind = CONTEXT_GROUP}, .flags = flags, .ret_error = ret_error};
+        list_init(&group->members);
+        if (!self)
+                return group;
+        group->context.owner = self;
+        group->context.state = CONTEXT_OPEN;
+        group->context.outer = self->context;
+        self->context = &group->context;
+        return group;
+}
+
+static inline bool is_failure(intptr_t result)
+{
+        return result < 0 && result != -ECANCELED;
+}
+
+/* A member has ended with an error: the first one is the group's. */
+static void group_fail(struct ouro_loop *loop, struct ouro_group *group, struct task *task, intptr_t error)
+{
+        if (group->error != 0)
+                return;
+        group->error = (int)error;
+        if (group == &loop->root)
+                return; /* which nobody asks for its error */
+        task->told = 1;
+        if (group->flags & OURO_GROUP_KEEP)
+                return;
+        group->context.state |= CONTEXT_FAILED;
+        group_cancel(loop, group, OURO_CANCEL_SIBLING);
+        context_cut(loop, &group->context, OURO_CANCEL_SIBLING);
+}
+
+static void wake_owner(struct ouro_loop *loop, struct ouro_group *group)
+{
+        struct task *owner = group->context.owner;
+
+        group->context.state &= ~CONTEXT_CLOSING;
+        coro_wake(&loop->sched, &owner->coro, 0);
+}
+
+void group_member_ended(struct ouro_loop *loop, struct task *task, intptr_t result)
+{
+        struct ouro_group *group = task->group;
+
+        group->live--;
+        if (unlikely(is_failure(result)))
+                group_fail(loop, group, task, result);
+        if (unlikely(group->context.state & CONTEXT_CLOSING) && group->live == 0)
+                wake_owner(loop, group);
+}
+
+void group_drop_results(struct ouro_loop *loop, struct ouro_group *group)
+{
+        while (!list_empty(&group->members)) {
+                struct task *task = container_of(group->members.next, struct task, member);
+
+                check(task->state == TASK_ENDED);
+                task_tell_failure(task);
+                task_consume(loop, task);
+        }
+}
+
+/* The owner waits for the last member, and is interrupted: it cancels the members itself. */
+static void cut_join(struct sched *sched, struct coro *coro, int interrupt)
+{
+        struct ouro_group *group = coro->waiter.what;
+
+        group->context.state &= ~CONTEXT_CLOSING;
+        coro_wake(sched, coro, interrupt);
+}
+
+static const struct wait_kind waits_for_members = {"members of its group", cut_join};
+static const struct wait_kind waits_for_members_uncut = {"members of its group", NULL};
+
+static enum ouro_reason why(const struct ouro_group *group, int interrupt)
+{
+        if (group->context.state & CONTEXT_FAILED)
+                return OURO_CANCEL_SIBLING;
+        return interrupt == -ETIME ? OURO_CANCEL_TIME : OURO_CANCEL_LEFT;
+}
+
+/* Waits until no member lives. Returns how the owner was cut short, or 0. */
+static int join(struct ouro_loop *loop, struct ouro_group *group)
+{
+        struct coro *self = loop->sched.current;
+        int interrupt = self->interrupt;
+
+        while (group->live > 0) {
+                if (interrupt != 0)
+                        group_cancel(loop, group, why(group, interrupt));
+                group->context.state |= CONTEXT_CLOSING;
+                self->waiter.what = group;
+                coro_wait(&loop->sched, interrupt ? &waits_for_members_uncut : &waits_for_members);
+                interrupt = self->interrupt;
+        }
+        return interrupt;
+}
+
+static int close_group(struct ouro_loop *loop, struct task *self, struct ouro_group *group)
+{
+        int interrupt = join(loop, group), result = group->error ? group->error : interrupt;
+
+        self->context = group->context.outer;
+        group->context.state = 0;
+        group->context.owner = NULL;
+        group_drop_results(loop, group);
+        task_refresh(loop, self);
+        if (group->ret_error)
+                *group->ret_error = result;
+        return result;
+}
+
+/* Is context the innermost that the caller has open? 0, -EPERM, -EINVAL. */
+static int may_leave(const struct ouro_loop *loop, const struct ouro_context *context, enum context_kind kind)
+{
+        if (!loop)
+                return -EPERM;
+        if (!context || context->kind != (int)kind || !context->owner)
+                return -EINVAL;
+        if (context->owner != task_self((struct ouro_loop *)loop))
+                return -EPERM;
+        return context == ((struct task *)context->owner)->context ? 0 : -EINVAL;
+}
+
+int ouro_group_close(struct ouro_group *group)
+{
+        struct ouro_loop *loop = loop_here();
+        int error = may_leave(loop, group ? &group->context : NULL, CONTEXT_GROUP);
+
+        return error < 0 ? error : close_group(loop, task_self(loop), group);
+}
+
+void ouro_group_leave(struct ouro_group *group)
+{
+        struct ouro_loop *loop = loop_here();
+
+        if (may_leave(loop, &group->context, CONTEXT_GROUP) < 0)
+                return; /* closed at the end of its block */
+        group_cancel(loop, group, OURO_CANCEL_LEFT);
+        close_group(loop, task_self(loop), group);
+}
+
+int ouro_group_cancel(struct ouro_group *group)
+{
+        struct ouro_loop *loop = loop_here();
+
+        if (!loop)
+                return -EPERM;
+        if (!group || group->context.kind != CONTEXT_GROUP || !group->context.owner ||
+            task_loop(group->context.owner) != loop)
+                return -EINVAL;
+        group_cancel(loop, group, OURO_CANCEL_ASKED);
+        return 0;
+}

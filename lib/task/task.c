@@ -1,0 +1,367 @@
+/* task.c - creating a task, ending it, and waiting for its end.
+ *
+ * What a task leaves is its record with the result in it, until somebody consumes that or its group closes.
+ * When a task ends while others await it, they all get the result and the record is free at once. */
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/queue.h"
+#include "task/task.h"
+
+enum { STACK_LEAST = STACK_MIN_BYTES };
+
+/* ---- creating ---- */
+
+struct ouro_group *task_innermost_group(struct ouro_loop *loop, const struct task *task)
+{
+        for (struct ouro_context *context = task->context; context; context = context->outer)
+                if (context->kind == CONTEXT_GROUP)
+                        return container_of(context, struct ouro_group, context);
+        return &loop->root;
+}
+
+static inline void join_group(struct task *task, struct ouro_group *group)
+{
+        task->group = group;
+        list_push(&group->members, &task->member);
+        group->live++;
+        task->reason = OURO_NOT_CANCELLED;
+        if (unlikely(group->context.state & CONTEXT_CANCELLED)) {
+                task->reason = (uint8_t)(group->context.state >> CONTEXT_REASON_SHIFT);
+                task->coro.interrupt = -ECANCELED;
+        }
+}
+
+static inline struct task *new_task(struct ouro_loop *loop, const char *name)
+{
+        struct task *task = task_record(loop);
+
+        if (unlikely(!task))
+                return NULL;
+        task->context = NULL;
+        task->waiters = NULL;
+        task->name = name;
+        task->holds = 0;
+        task->state = TASK_ALIVE;
+        task->detached = task->told = task->job = 0;
+        return task;
+}
+
+struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_fn *fn, void *arg,
+                         const struct ouro_task_options *options)
+{
+        struct task *task = new_task(loop, options->name);
+
+        if (unlikely(!task))
+                return NULL;
+        coro_create(&loop->sched, &task->coro, fn, arg, options->stack_bytes, options->drop);
+        join_group(task, group);
+        return task;
+}
+
+struct task *task_create_job(struct ouro_loop *loop, const char *name, const struct wait_kind *kind,
+                             void *job)
+{
+        struct task *task = new_task(loop, name);
+
+        if (unlikely(!task))
+                return NULL;
+        task->job = 1;
+        task->coro.wait = kind;
+        task->coro.stack = STACK_NONE;
+        task->coro.waiter.what = job;
+        task->coro.interrupt = 0;
+        task->coro.locks_held = 0;
+        join_group(task, task_innermost_group(loop, task_self(loop)));
+        return task;
+}
+
+static bool group_is_open_here(const struct ouro_loop *loop, const struct ouro_group *group)
+{
+        const struct task *owner = group->context.owner;
+
+        return owner && group->context.kind == CONTEXT_GROUP && (group->context.state & CONTEXT_OPEN) &&
+               task_loop(owner) == loop;
+}
+
+/* The one way in for all forms. 0 and a task, or why there is none. */
+static int create(ouro_fn *fn, void *arg, const struct ouro_task_options *options, struct task **ret_task)
+{
+        struct ouro_loop *loop = loop_here();
+        struct ouro_group *group = options->group;
+
+        if (unlikely(!loop))
+                return -EPERM;
+        if (unlikely(!fn))
+                return -EINVAL;
+        if (!group)
+                group = task_innermost_group(loop, task_self(loop));
+        else if (unlikely(!group_is_open_here(loop, group)))
+                return -EINVAL;
+        *ret_task = task_create(loop, group, fn, arg, options);
+        return likely(*ret_task) ? 0 : -ENOMEM;
+}
+
+ouro_task ouro_create_task_named(ouro_fn *fn, void *arg, const char *name)
+{
+        struct ouro_task_options options = {.name = name};
+        struct task *task;
+        int error = create(fn, arg, &options, &task);
+
+        return likely(error == 0) ? task_handle(task) : task_failed(error);
+}
+
+ouro_task ouro_create_task_in_named(struct ouro_group *group, ouro_fn *fn, void *arg, const char *name)
+{
+        struct ouro_task_options options = {.name = name, .group = group};
+        struct task *task;
+        int error = group ? create(fn, arg, &options, &task) : -EINVAL;
+
+        return error == 0 ? task_handle(task) : task_failed(error);
+}
+
+int ouro_go_named(ouro_fn *fn, void *arg, const char *name)
+{
+        struct ouro_task_options options = {.name = name};
+        struct task *task;
+        int error = create(fn, arg, &options, &task);
+
+        if (error == 0)
+                task->detached = 1;
+        return error;
+}
+
+ouro_task ouro_create_task_with(const struct ouro_task_options *options, ouro_fn *fn, void *arg)
+{
+        struct ouro_task_options known = {.size = sizeof known};
+        struct task *task;
+        int error = 0;
+
+        if (options && options->size != sizeof *options)
+                return task_failed(-EINVAL);
+        if (options)
+                known = *options;
+        if (known.stack_bytes && (known.stack_bytes < STACK_LEAST || known.stack_bytes > STACK_MAX_BYTES))
+                error = -EINVAL;
+        if (!known.name)
+                known.name = "task";
+        if (error == 0)
+                error = create(fn, arg, &known, &task);
+        if (error == 0)
+                return task_handle(task);
+        if (known.drop)
+                known.drop(arg);
+        return task_failed(error);
+}
+
+/* ---- ending ---- */
+
+void task_tell_failure(struct task *task)
+{
+        if (task->told || task->coro.value >= 0 || task->coro.value == -ECANCELED)
+                return;
+        task->told = 1;
+        log_line(OURO_LOG_WARNING, "task %s failed, and nobody looked: error %ld", task->name,
+                 (long)-task->coro.value);
+}
+
+/* The result has been taken, or dropped. */
+static inline void retire(struct ouro_loop *loop, struct task *task)
+{
+        list_del(&task->member);
+        if (likely(task->holds == 0)) {
+                task_record_free(loop, task);
+                return;
+        }
+        task->generation++;
+        task->state = TASK_SPENT;
+}
+
+intptr_t task_consume(struct ouro_loop *loop, struct task *task)
+{
+        intptr_t result = task->coro.value;
+
+        if (task->state == TASK_ENDED)
+                retire(loop, task);
+        return result;
+}
+
+void task_release(struct ouro_loop *loop, struct task *task)
+{
+        if (--task->holds == 0 && task->state == TASK_SPENT)
+                task_record_free(loop, task);
+}
+
+/* Wakes all who wait for it. True: one of them has consumed the result. */
+static inline bool wake_waiters(struct ouro_loop *loop, struct task *task, intptr_t result)
+{
+        struct ouro_list *node;
+        bool consumed = false;
+
+        while ((node = queue_pop(&task->waiters))) {
+                struct waiter *waiter = container_of(node, struct waiter, link);
+                unsigned tag = (uintptr_t)waiter->what & TAG_MASK;
+                struct coro *coro = container_of(waiter, struct coro, waiter);
+
+                if (unlikely(tag == TAG_WATCH)) {
+                        watch_ended(loop, waiter);
+                        continue;
+                }
+                coro_wake(&loop->sched, coro, tag == TAG_AWAIT ? result : 0);
+                consumed |= tag == TAG_AWAIT;
+        }
+        return consumed;
+}
+
+/* It ended with mutexes locked: who waits for them must not wait for ever. */
+static void abandon_locks(struct ouro_loop *loop, struct task *task)
+{
+        log_line(OURO_LOG_ERROR, "task %s ended with %u mutexes locked", task->name, task->coro.locks_held);
+        if (loop->orphan_check)
+                task_each(loop, loop->orphan_check);
+}
+
+void task_ended(struct sched *sched, struct coro *coro, intptr_t result)
+{
+        struct ouro_loop *loop = loop_of(sched);
+        struct task *task = task_of(coro);
+
+        if (unlikely(task->context))
+                die("task %s returned with a group, scope or shield open: it has lent out memory that is "
+                    "gone",
+                    task->name);
+        coro->value = result;
+        coro->sp = (void *)(uintptr_t)loop->ended++;
+        coro->wait = NULL;
+        task->state = TASK_ENDED;
+        if (unlikely(coro->locks_held))
+                abandon_locks(loop, task);
+        group_member_ended(loop, task, result);
+        if (unlikely(task == loop->main)) {
+                loop->main_done = true;
+                loop->main_result = result;
+                task->told = 1;
+        }
+        if (task->waiters && wake_waiters(loop, task, result)) {
+                retire(loop, task);
+        } else if (task->detached) {
+                task_tell_failure(task);
+                retire(loop, task);
+        }
+}
+
+/* ---- waiting ---- */
+
+static void cut_waiter(struct sched *sched, struct coro *coro, int interrupt)
+{
+        struct task *target = (struct task *)((uintptr_t)coro->waiter.what & ~(uintptr_t)TAG_MASK);
+
+        queue_remove(&target->waiters, &coro->waiter.link);
+        coro_wake(sched, coro, interrupt);
+}
+
+static const struct wait_kind waits_for_task = {"task", cut_waiter};
+static const struct wait_kind waits_for_task_uncut = {"task", NULL};
+
+static inline intptr_t wait_in_queue(struct ouro_loop *loop, struct task *task, unsigned tag,
+                                     const struct wait_kind *kind)
+{
+        struct coro *self = loop->sched.current;
+
+        self->waiter.what = (void *)((uintptr_t)task | tag);
+        queue_push(&task->waiters, &self->waiter.link);
+        return coro_wait(&loop->sched, kind);
+}
+
+/* What await and wait say before they look at the task's state. 0: wait or take. */
+static inline int refuse(struct ouro_loop *loop, const struct task *task)
+{
+        const struct task *self = task_self(loop);
+
+        if (unlikely(self->coro.interrupt))
+                return self->coro.interrupt;
+        if (unlikely(!task))
+                return -ESRCH;
+        return unlikely(task == self) ? -EDEADLK : 0;
+}
+
+intptr_t ouro_await(ouro_task handle)
+{
+        struct ouro_loop *loop = loop_here();
+        struct task *task;
+        int error;
+
+        if (unlikely(!loop))
+                return -EPERM;
+        if (unlikely(task_is_failed(handle)))
+                return (intptr_t)(int64_t)handle.generation;
+        task = task_find(loop, handle);
+        error = refuse(loop, task);
+        if (unlikely(error < 0))
+                return error;
+        if (task->state == TASK_ENDED)
+                return task_consume(loop, task);
+        return wait_in_queue(loop, task, TAG_AWAIT, &waits_for_task);
+}
+
+int ouro_wait(ouro_task handle)
+{
+        struct ouro_loop *loop = loop_here();
+        struct task *task;
+        int error;
+
+        if (unlikely(!loop))
+                return -EPERM;
+        if (unlikely(task_is_failed(handle)))
+                return 0;
+        task = task_find(loop, handle);
+        error = refuse(loop, task);
+        if (error < 0 || task->state == TASK_ENDED)
+                return error;
+        return (int)wait_in_queue(loop, task, TAG_LOOK, &waits_for_task);
+}
+
+int task_wait_ended(struct ouro_loop *loop, struct task *task, bool may_be_cut)
+{
+        if (may_be_cut && loop->sched.current->interrupt)
+                return loop->sched.current->interrupt;
+        if (task->state != TASK_ALIVE)
+                return 0;
+        return (int)wait_in_queue(loop, task, TAG_LOOK, may_be_cut ? &waits_for_task : &waits_for_task_uncut);
+}
+
+/* ---- asking ---- */
+
+ouro_task ouro_self(void)
+{
+        struct ouro_loop *loop = loop_here();
+
+        return loop ? task_handle(task_self(loop)) : OURO_NO_TASK;
+}
+
+int ouro_task_state(ouro_task handle)
+{
+        struct ouro_loop *loop = loop_here();
+        struct task *task;
+
+        if (!loop)
+                return -EPERM;
+        if (task_is_failed(handle))
+                return OURO_STATE_ENDED;
+        task = task_find(loop, handle);
+        if (!task)
+                return -ESRCH;
+        if (task->state == TASK_ENDED)
+                return OURO_STATE_ENDED;
+        if (task == task_self(loop))
+                return OURO_STATE_RUNNING;
+        return task->coro.wait ? OURO_STATE_WAITING : OURO_STATE_READY;
+}
+
+const char *ouro_task_name(ouro_task handle)
+{
+        struct ouro_loop *loop = loop_here();
+        struct task *task = loop ? task_find(loop, handle) : NULL;
+
+        return task ? task->name : NULL;
+}

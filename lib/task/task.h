@@ -1,0 +1,181 @@
+/* task.h - the record of a task, and the loop it belongs to.
+ *
+ *      struct task, 128 bytes, two cache lines
+ *      +---------------------------------------------+
+ *      | struct coro: stack pointer, value, links    |  used by every switch
+ *      +---------------------------------------------+
+ *      | generation, contexts, group, waiters, name  |  used at birth, death and by whoever asks
+ *      +---------------------------------------------+
+ *
+ * Records lie in chunks that are never unmapped while the library is loaded, so that a stale handle may
+ * always be looked up; its generation tells that it is stale. A task has a record and a stack while it runs,
+ * only a record before its first step and, until its result is consumed, after its end. A job has no stack.
+ */
+#ifndef OURO_TASK_TASK_H
+#define OURO_TASK_TASK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "base/list.h"
+#include "coro/coro.h"
+#include "ouro.h"
+#include "ouro/executor.h"
+#include "ring/ring.h"
+#include "task/wheel.h"
+
+enum task_state {
+        TASK_FREE,  /* in its loop's list of free records */
+        TASK_ALIVE, /* coroutine or job */
+        TASK_ENDED, /* its result waits in coro.value, its turn of ending in coro.sp */
+        TASK_SPENT, /* its result has been consumed, but somebody holds the record */
+};
+
+struct task {
+        struct coro coro;
+        uint64_t generation;          /* goes up when its handle turns stale */
+        struct ouro_context *context; /* innermost that it has open */
+        struct ouro_group *group;     /* that it belongs to */
+        struct ouro_list member;      /* in group->members, also when it has ended */
+        void *waiters;                /* queue of struct waiter: tag_of() tells whose */
+        const char *name;
+        uint32_t slot;
+        uint16_t holds;       /* by those who must still read the result, whoever consumes it */
+        uint8_t reason;       /* enum ouro_reason; not 0: cancelled */
+        uint8_t state : 2;    /* enum task_state */
+        uint8_t detached : 1; /* nobody will await it */
+        uint8_t told : 1;     /* its failure is known to somebody */
+        uint8_t job : 1;
+};
+
+_Static_assert(sizeof(struct task) == 128, "two cache lines: 192 bytes cost three times as much a task");
+
+/* Who waits in task->waiters: waiter.what is the task waited for, with a tag in its low bits, or a watch's.
+ */
+enum { TAG_WATCH = 0, TAG_AWAIT = 1, TAG_LOOK = 2, TAG_MASK = 3 };
+
+enum context_kind { CONTEXT_GROUP = 1, CONTEXT_SCOPE, CONTEXT_SHIELD };
+
+enum context_state {
+        CONTEXT_OPEN = 1,
+        CONTEXT_CLOSING = 2,      /* group: the owner waits for the members */
+        CONTEXT_CANCELLED = 4,    /* group: its members are cancelled, and those to come */
+        CONTEXT_FAILED = 8,       /* group: fail-fast, and a member has failed */
+        CONTEXT_EXPIRED = 16,     /* scope */
+        CONTEXT_ARMED = 32,       /* scope: its timer is in the wheel */
+        CONTEXT_REASON_SHIFT = 8, /* group: enum ouro_reason of CANCELLED */
+};
+
+struct task_chunk; /* records, and whose they are */
+
+struct ouro_loop {
+        struct sched sched; /* first: a sched is a loop */
+        struct ring ring;
+        struct wheel wheel;
+        struct ouro_group root;
+        int64_t now_ns;
+        bool now_fresh; /* now_ns has been read in this pass */
+        bool virtual_clock;
+        bool main_done;
+        struct task *main;
+        intptr_t main_result;
+        struct coro *free_tasks; /* by coro.next */
+        struct task *fresh_task; /* never used ones of the newest chunk */
+        struct task *fresh_end;
+        uint32_t fresh_slot;
+        uint64_t ended;  /* tasks so far: the order of ending */
+        size_t jobs_out; /* given to executors and not back */
+        int64_t spin_ns;
+        int64_t drain_ns;
+        int64_t trim_at_ns;
+        /* Set by lib/sync when somebody waits for a lock: does this task wait for one whose holder ended? */
+        void (*orphan_check)(struct ouro_loop *loop, struct task *task);
+        _Alignas(64) _Atomic(struct ouro_message *) inbox;
+        _Atomic bool sleeping; /* in the kernel, or about to be: needs a wake */
+};
+
+static inline struct ouro_loop *loop_of(struct sched *sched)
+{
+        return container_of(sched, struct ouro_loop, sched);
+}
+
+static inline struct task *task_of(struct coro *coro)
+{
+        return container_of(coro, struct task, coro);
+}
+
+/* The loop that this thread runs, if a task of it is running; else NULL. */
+static inline struct ouro_loop *loop_here(void)
+{
+        return sched_current ? loop_of(sched_current) : NULL;
+}
+
+static inline struct task *task_self(struct ouro_loop *loop)
+{
+        return task_of(loop->sched.current);
+}
+
+/* A handle that is a result: a task that has ended with error before it began. */
+static inline ouro_task task_failed(int error)
+{
+        return (ouro_task){UINT64_MAX, (uint64_t)(int64_t)error};
+}
+
+static inline bool task_is_failed(ouro_task handle)
+{
+        return handle.slot == UINT64_MAX && (int64_t)handle.generation < 0 &&
+               (int64_t)handle.generation >= -4095;
+}
+
+/* ---- record.c ---- */
+struct task *task_find(const struct ouro_loop *loop, ouro_task handle);
+struct ouro_loop *task_loop(const struct task *task);
+struct task *task_record(struct ouro_loop *loop); /* a free one, or NULL */
+void task_record_free(struct ouro_loop *loop, struct task *task);
+void task_each(struct ouro_loop *loop,
+               void (*fn)(struct ouro_loop *loop, struct task *task)); /* the living */
+void task_records_return(struct ouro_loop *loop); /* all its chunks, when the loop ends */
+
+/* ---- task.c ---- */
+struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_fn *fn, void *arg,
+                         const struct ouro_task_options *options);
+struct task *task_create_job(struct ouro_loop *loop, const char *name, const struct wait_kind *kind,
+                             void *job);
+void task_ended(struct sched *sched, struct coro *coro, intptr_t result);
+intptr_t task_consume(struct ouro_loop *loop, struct task *task);
+void task_release(struct ouro_loop *loop, struct task *task); /* takes back a hold */
+struct ouro_group *task_innermost_group(struct ouro_loop *loop, const struct task *task);
+void task_tell_failure(struct task *task);
+int task_wait_ended(struct ouro_loop *loop, struct task *task, bool may_be_cut); /* 0, -ECANCELED, -ETIME */
+
+static inline ouro_task task_handle(const struct task *task)
+{
+        return (ouro_task){task->slot, task->generation};
+}
+
+/* ---- cancel.c ---- */
+void task_cancel(struct ouro_loop *loop, struct task *task, enum ouro_reason reason);
+void task_refresh(struct ouro_loop *loop, struct task *task); /* its contexts have changed */
+void group_cancel(struct ouro_loop *loop, struct ouro_group *group, enum ouro_reason reason);
+void context_cut(struct ouro_loop *loop, struct ouro_context *context, enum ouro_reason reason);
+
+/* ---- group.c, scope.c, watch.c ---- */
+void group_member_ended(struct ouro_loop *loop, struct task *task, intptr_t result);
+void group_drop_results(struct ouro_loop *loop, struct ouro_group *group);
+void scope_expire(struct ouro_loop *loop, struct ouro_timer *timer);
+void watch_ended(struct ouro_loop *loop, struct waiter *waiter);
+
+/* ---- loop.c ---- */
+int64_t loop_now(struct ouro_loop *loop);
+void loop_kick(struct ouro_loop *loop); /* from any thread: its inbox is not empty */
+
+/* Sends a chain, linked by next from the newest to the oldest. False: the run has ended. From any thread. */
+bool loop_send(struct ouro_loop *loop, struct ouro_message *newest, struct ouro_message *oldest);
+
+/* ---- overflow.c ---- */
+int overflow_report_on(void);
+void overflow_report_off(void);
+
+#endif

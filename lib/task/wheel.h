@@ -1,0 +1,58 @@
+/* wheel.h - the timers of one loop: a hierarchical timing wheel.
+ *
+ * G. Varghese, T. Lauck: "Hashed and Hierarchical Timing Wheels", 1987, scheme 7. Arming and cancelling
+ * take the same few steps whatever the number of timers. Eleven levels of 64 slots cover 63 bits of ticks.
+ *
+ * A timer lies at the level of the highest digit (base 64) in which its tick differs from the wheel's. When
+ * the wheel reaches a slot of a higher level, the slot's timers move down. Within a tick they fire in the
+ * order of arming. A tick is 2^shift ns; with shift 0 (the virtual clock) every deadline is exact. */
+#ifndef OURO_TASK_WHEEL_H
+#define OURO_TASK_WHEEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+enum { WHEEL_LEVELS = 11, WHEEL_SLOTS = 64, WHEEL_REAL_SHIFT = 16 };
+
+/* What a timer is a part of; kept in the lowest bit of ouro_timer.deadline, the rest is ns. */
+enum timer_kind { TIMER_SLEEP, TIMER_SCOPE };
+
+struct wheel {
+        uint64_t tick; /* all up to here have fired */
+        unsigned shift;
+        uint64_t occupied[WHEEL_LEVELS]; /* a bit per slot that has timers */
+        struct ouro_list slots[WHEEL_LEVELS][WHEEL_SLOTS];
+};
+
+static inline int64_t timer_ns(const struct ouro_timer *timer)
+{
+        return (int64_t)(timer->deadline >> 1);
+}
+
+static inline enum timer_kind timer_kind(const struct ouro_timer *timer)
+{
+        return (enum timer_kind)(timer->deadline & 1);
+}
+
+void wheel_init(struct wheel *wheel, unsigned shift, int64_t now_ns);
+
+/* Arms a timer that is not armed. deadline_ns lies after the time the wheel was last advanced to. */
+void wheel_arm(struct wheel *wheel, struct ouro_timer *timer, int64_t deadline_ns, enum timer_kind kind);
+
+/* Takes an armed timer out. */
+void wheel_cancel(struct wheel *wheel, struct ouro_timer *timer);
+
+bool wheel_empty(const struct wheel *wheel);
+
+/* Nothing fires before this (ns); maybe nothing then either, but the wheel wants to be advanced. Not empty.
+ */
+int64_t wheel_next(const struct wheel *wheel);
+
+/* Takes out and gives to fire all timers due at now_ns, in the order of their ticks. fire may arm and
+ * cancel others. Returns how many. */
+size_t wheel_advance(struct wheel *wheel, int64_t now_ns, void (*fire)(void *arg, struct ouro_timer *timer),
+                     void *arg);
+
+#endif
