@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror"]
+WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wpedantic", "-Werror"]
 LANGUAGES = {"c11": ("gcc", "clang"), "c17": ("gcc", "clang"), "c++17": ("g++", "clang++")}
 passed = failed = 0
 
@@ -69,15 +69,23 @@ def look_at_library(prefix):
 def build_and_run(prefix, program, where, environment, version):
     for language, compilers in LANGUAGES.items():
         for compiler in compilers:
-            for linkage in ("shared", "static"):
+            for linkage in ("shared", "archive", "static"):
                 name = f"{language} {compiler} {linkage}"
                 binary = str(where / name.replace(" ", "_"))
-                flags = pkg_config(environment, "--cflags", "--libs", *(["--static"] if linkage == "static" else []))
-                if linkage == "static":
-                    flags = [str(prefix / "lib/libouro.a") if flag == "-louro" else flag for flag in flags]
+                flags = link_flags(linkage, prefix, environment)
                 kind = ["-x", "c++"] if "++" in language else ["-x", "c"]
                 command = [compiler, f"-std={language}", *WARNINGS, *kind, str(program), "-x", "none", "-o", binary]
                 told(name, try_it([*command, *flags], binary, environment, f"{version} 0\n"))
+
+
+def link_flags(linkage, prefix, environment):
+    """With the shared library, with the archive in a dynamic program, or with nothing but archives."""
+    if linkage == "shared":
+        return pkg_config(environment, "--cflags", "--libs")
+    flags = pkg_config(environment, "--cflags", "--libs", "--static")
+    if linkage == "static":
+        return ["-static", *flags]
+    return [str(prefix / "lib/libouro.a") if flag == "-louro" else flag for flag in flags]
 
 
 def try_it(command, binary, environment, expected):
