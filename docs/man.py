@@ -289,7 +289,7 @@ def main():
         print("\n".join([overview] + [name + ".3" for name in names]))
     elif options.check:
         found = list(problems(headers, names))
-        print("\n".join(found + [f"{len(names)} passed, {len(found)} failed"]))
+        print("\n".join(found + [f"{len(names)} names, {len(found)} problems"]))
         return 1 if found else 0
     else:
         pages = {name + ".3": function_page(entry, names, options.version) for name, entry in names.items()}

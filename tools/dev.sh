@@ -111,7 +111,7 @@ command_test()
                 run_suite build once --suite once
                 run_suite build-clang "${setups%% *}" --no-suite once
         fi
-        python3 tests/tally.py build/meson-logs/testlog-*.json build-clang/meson-logs/testlog-*.json || failed=1
+        python3 tests/tally.py build build-clang || failed=1
         return $failed
 }
 
@@ -150,7 +150,7 @@ command_sanitize()
                 run_suite build-asan "$setup" --no-suite once -t 4
                 run_suite build-tsan "$setup" --suite tsan -t 4
         done
-        python3 tests/tally.py build-asan/meson-logs/testlog-*.json build-tsan/meson-logs/testlog-*.json || failed=1
+        python3 tests/tally.py build-asan build-tsan || failed=1
         return $failed
 }
 

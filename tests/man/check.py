@@ -12,5 +12,5 @@ for page in pages:
     if run.returncode != 0 or run.stderr or "DESCRIPTION" not in run.stdout:
         print(f"{page}: {run.stderr or 'no description'}")
         failed += 1
-print(f"{len(pages) - failed} passed, {failed} failed")
+print(f"{failed} of {len(pages)} pages are faulty")
 sys.exit(failed > 0 or not pages)

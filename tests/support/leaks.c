@@ -269,7 +269,10 @@ size_t leaks_find(char *text, size_t text_bytes)
 void leaks_end(void)
 {
         static char text[16384];
-        size_t found = leaks_find(text, sizeof text);
 
-        cr_assert(found == 0, "left behind by the test:\n%s", text);
+        if (leaks_find(text, sizeof text) == 0)
+                return;
+        /* An assertion that fails in a .fini is printed, and the test passes all the same: only dying counts. */
+        fprintf(stderr, "left behind by the test:\n%s", text);
+        abort();
 }

@@ -11,8 +11,8 @@
 /* Remembers what is there. */
 void leaks_begin(void);
 
-/* Fails the test, with what it found, if something has been added since leaks_begin(). What ends by itself a
- * moment later (the kernel's threads of a ring) is waited for. */
+/* Ends the test's process, with what it found, if something has been added since leaks_begin(). What ends by
+ * itself a moment later (the kernel's threads of a ring) is waited for. */
 void leaks_end(void);
 
 /* The same comparison without a verdict: writes what was added to text and returns how many things it is. */
