@@ -272,7 +272,8 @@ void leaks_end(void)
 
         if (leaks_find(text, sizeof text) == 0)
                 return;
-        /* An assertion that fails in a .fini is printed, and the test passes all the same: only dying counts. */
+        /* An assertion that fails in a .fini is printed, and the test passes all the same: only dying counts.
+         */
         fprintf(stderr, "left behind by the test:\n%s", text);
         abort();
 }
