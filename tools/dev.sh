@@ -11,7 +11,8 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # What a bare Debian 12 lacks. gcc, g++ and clang: every one of them must accept the header and the library.
-build_packages='gcc libc6-dev meson ninja-build pkg-config python3 liburing-dev libjemalloc-dev'
+build_packages='gcc libc6-dev meson ninja-build pkg-config python3 liburing-dev'
+tool_packages='libjemalloc-dev libjson-c-dev zlib1g-dev'
 test_packages='g++ clang libcriterion-dev groff-base valgrind gdb'
 bench_packages='libuv1-dev'
 format_packages='clang-format-14'
@@ -94,7 +95,7 @@ run_suite()
 command_test()
 {
         # shellcheck disable=SC2086 # lists of names
-        install_missing $build_packages $test_packages $bench_packages
+        install_missing $build_packages $tool_packages $test_packages $bench_packages
         build build -Dtests=enabled -Dtools=enabled -Dbench=enabled -Dman=enabled
         CC=clang CXX=clang++ build build-clang -Dtests=enabled -Dtools=enabled -Dman=disabled
         rm -f build/meson-logs/testlog-*.json build-clang/meson-logs/testlog-*.json
@@ -118,19 +119,16 @@ command_test()
 command_stress()
 {
         # shellcheck disable=SC2086
-        install_missing $build_packages
-        build build
+        install_missing $build_packages $tool_packages
+        build build -Dtools=enabled
         [ -x build/tools/ouro ] || fail 'the ouro command was not built: see the summary above'
-        case " $* " in
-        *' --duration'*) exec build/tools/ouro stress "$@" ;;
-        *) exec build/tools/ouro stress --duration 10 "$@" ;;
-        esac
+        exec build/tools/ouro stress --duration 10 "$@"
 }
 
 command_bench()
 {
         # shellcheck disable=SC2086
-        install_missing $build_packages $bench_packages
+        install_missing $build_packages $tool_packages $bench_packages
         build build -Dbench=enabled
         [ -f bench/run.sh ] || fail 'there is no bench/run.sh'
         exec sh bench/run.sh "$@"
@@ -139,7 +137,7 @@ command_bench()
 command_sanitize()
 {
         # shellcheck disable=SC2086
-        install_missing $build_packages $test_packages
+        install_missing $build_packages $tool_packages $test_packages
         build build-asan -Dtests=enabled -Db_sanitize=address,undefined
         build build-tsan -Dtests=enabled -Db_sanitize=thread
         rm -f build-asan/meson-logs/testlog-*.json build-tsan/meson-logs/testlog-*.json
@@ -173,7 +171,7 @@ command=${1-}
 case $command in
 test | stress | bench | sanitize | format) "command_$command" "$@" ;;
 # shellcheck disable=SC2086
-setup) install_missing $build_packages $test_packages $bench_packages $format_packages ;;
+setup) install_missing $build_packages $tool_packages $test_packages $bench_packages $format_packages ;;
 *)
         sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
         exit 2
