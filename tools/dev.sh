@@ -66,9 +66,15 @@ configure()
 
 build()
 {
-        directory=$1
-        configure "$@"
-        ninja -C "$directory"
+        configure "$@" && ninja -C "$1"
+}
+
+build_by_clang()
+{
+        (
+                export CC=clang CXX=clang++
+                build build-clang -Dtests=enabled -Dtools=enabled -Dman=disabled
+        )
 }
 
 # Where a container denies io_uring, only the other backend can be tested.
@@ -96,8 +102,12 @@ command_test()
 {
         # shellcheck disable=SC2086 # lists of names
         install_missing $build_packages $tool_packages $test_packages $bench_packages
-        build build -Dtests=enabled -Dtools=enabled -Dbench=enabled -Dman=enabled
-        CC=clang CXX=clang++ build build-clang -Dtests=enabled -Dtools=enabled -Dman=disabled
+        if ! build build -Dtests=enabled -Dtools=enabled -Dbench=enabled -Dman=enabled ||
+                ! build_by_clang; then
+                echo 'dev.sh: it does not build' >&2
+                echo '0 passed, 1 failed'
+                return 1
+        fi
         rm -f build/meson-logs/testlog-*.json build-clang/meson-logs/testlog-*.json
         failed=0
         setups='uring uring_5_15 uring_6_1 epoll'
