@@ -74,6 +74,16 @@ enum ouro_backend {
         OURO_BACKEND_EPOLL,
 };
 
+/* Zero but for the size. (C++17 lacks designated initializers; a partial list is a warning there.) */
+#ifdef __cplusplus
+#define OURO_SIZED_(type) ouro_sized<type>()
+#else
+#define OURO_SIZED_(type)                                                                                    \
+        {                                                                                                    \
+                .size = sizeof(type)                                                                         \
+        }
+#endif
+
 /* What a loop is made with. Begin with OURO_OPTIONS_INIT; zero always means the default. */
 struct ouro_options {
         size_t size;               /* sizeof(struct ouro_options), so that it can grow */
@@ -92,10 +102,7 @@ struct ouro_options {
                                        Installs a SIGSEGV and SIGBUS handler that chains to the old one */
 };
 
-#define OURO_OPTIONS_INIT                                                                                    \
-        {                                                                                                    \
-                .size = sizeof(struct ouro_options)                                                          \
-        }
+#define OURO_OPTIONS_INIT OURO_SIZED_(struct ouro_options)
 #define OURO_KERNEL(major, minor) ((unsigned)(major) << 16 | (unsigned)(minor))
 
 /**
@@ -143,7 +150,11 @@ typedef struct {
         uint64_t generation;
 } ouro_task;
 
+#ifdef __cplusplus
+#define OURO_NO_TASK (ouro_task{0, 0})
+#else
 #define OURO_NO_TASK ((ouro_task){0, 0})
+#endif
 
 struct ouro_group;
 
@@ -156,10 +167,7 @@ struct ouro_task_options {
         void (*drop)(void *arg);  /* called with arg if the task can never start */
 };
 
-#define OURO_TASK_OPTIONS_INIT                                                                               \
-        {                                                                                                    \
-                .size = sizeof(struct ouro_task_options)                                                     \
-        }
+#define OURO_TASK_OPTIONS_INIT OURO_SIZED_(struct ouro_task_options)
 
 /**
  * ouro_create_task - create a task at the back of the ready queue, and go on
@@ -1293,13 +1301,10 @@ struct ouro_thread_options {
         const char *name; /* of the threads, at most 15 bytes; copied; default "ouro" */
 };
 
-#define OURO_THREAD_OPTIONS_INIT                                                                             \
-        {                                                                                                    \
-                .size = sizeof(struct ouro_thread_options)                                                   \
-        }
+#define OURO_THREAD_OPTIONS_INIT OURO_SIZED_(struct ouro_thread_options)
 
 /**
- * ouro_thread_pool - start a pool of threads
+ * ouro_thread_pool_open - start a pool of threads
  * @options: see struct ouro_thread_options; NULL for the defaults
  * @ret_executor: to be closed by ouro_executor_close()
  *
@@ -1365,6 +1370,14 @@ OURO_API void ouro_scope_leave(struct ouro_scope *scope);
 
 #ifdef __cplusplus
 } /* extern "C" */
+
+template <class T> inline T ouro_sized()
+{
+        T options = T();
+
+        options.size = sizeof options;
+        return options;
+}
 
 template <class T> struct ouro_no_pointer {
         typedef T type;

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""check.py - ouro can be installed and used from outside.
+
+Installs the library alone into a temporary prefix, looks at what was installed, and builds an outside program
+through pkg-config: shared and static, as C11, C17 and C++17, with gcc and with clang; and runs each.
+
+usage: check.py SOURCE_ROOT PROGRAM"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wpedantic", "-Werror"]
+LANGUAGES = {"c11": ("gcc", "clang"), "c17": ("gcc", "clang"), "c++17": ("g++", "clang++")}
+passed = failed = 0
+
+
+def told(name, problem):
+    global passed, failed
+    if problem:
+        failed += 1
+        print(f"FAILED: {name}: {problem}")
+    else:
+        passed += 1
+        print(f"passed: {name}")
+
+
+def output(*command, **more):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **more).stdout
+
+
+def install(source, prefix):
+    build = prefix.parent / "build"
+    parts = ["-Dtools=disabled", "-Dtests=disabled", "-Dbench=disabled"]
+    output("meson", "setup", str(build), str(source), f"--prefix={prefix}", "--libdir=lib", *parts)
+    output("meson", "install", "-C", str(build))
+
+
+def look_at_files(prefix, header):
+    for name in ("include/ouro.h", "include/ouro/executor.h", "lib/libouro.a", "lib/libouro.so", "lib/libouro.so.0",
+                 "lib/pkgconfig/ouro.pc", "share/man/man3/ouro_run.3", "share/man/man7/ouro.7"):
+        told(f"installed {name}", "" if (prefix / name).exists() else "is not there")
+    wanted = set(re.findall(r"^OURO_API\b[^;]*?(ouro_\w+)\(", header, re.M))
+    lines = output("nm", "-D", "--defined-only", "--without-symbol-versions", str(prefix / "lib/libouro.so")).split("\n")
+    exported = {line.split()[2] for line in lines if line and line.split()[1] != "A"}
+    told("exports every function of the header", " ".join(sorted(wanted - exported)))
+    told("exports nothing else", " ".join(sorted(name for name in exported - wanted if not internal(name, prefix))))
+
+
+def internal(name, prefix):
+    """Declared for the authors of executors."""
+    return re.search(rf"\b{name}\(", (prefix / "include/ouro/executor.h").read_text())
+
+
+def look_at_library(prefix):
+    library = str(prefix / "lib/libouro.so")
+    dynamic = output("readelf", "--dynamic", "--wide", library)
+    needed = re.findall(r"\(NEEDED\).*\[(.*?)\]", dynamic)
+    foreign = [name for name in needed if not re.match(r"(liburing|libc|libpthread|ld-linux[-\w]*)\.so", name)]
+    told("needs liburing and libc alone", " ".join(foreign))
+    told("has its soname", "" if "soname: [libouro.so.0]" in dynamic else dynamic)
+    stack = re.search(r"GNU_STACK.*", output("readelf", "--segments", "--wide", library))
+    told("has no executable stack", "" if stack and "RWE" not in stack[0] else str(stack))
+
+
+def build_and_run(prefix, program, where, environment, version):
+    for language, compilers in LANGUAGES.items():
+        for compiler in compilers:
+            for linkage in ("shared", "archive", "static"):
+                name = f"{language} {compiler} {linkage}"
+                binary = str(where / name.replace(" ", "_"))
+                flags = link_flags(linkage, prefix, environment)
+                kind = ["-x", "c++"] if "++" in language else ["-x", "c"]
+                command = [compiler, f"-std={language}", *WARNINGS, *kind, str(program), "-x", "none", "-o", binary]
+                told(name, try_it([*command, *flags], binary, environment, f"{version} 0\n"))
+
+
+def link_flags(linkage, prefix, environment):
+    """With the shared library, with the archive in a dynamic program, or with nothing but archives."""
+    if linkage == "shared":
+        return pkg_config(environment, "--cflags", "--libs")
+    flags = pkg_config(environment, "--cflags", "--libs", "--static")
+    if linkage == "static":
+        return ["-static", *flags]
+    return [str(prefix / "lib/libouro.a") if flag == "-louro" else flag for flag in flags]
+
+
+def try_it(command, binary, environment, expected):
+    """What is wrong with the program, or nothing."""
+    compiled = subprocess.run(command, capture_output=True, text=True, check=False)
+    if compiled.returncode != 0:
+        return f"{' '.join(command)}\n{compiled.stderr}"
+    run = subprocess.run([binary], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    if run.returncode != 0 or run.stdout != expected:
+        return f"exit {run.returncode}, printed {run.stdout!r}, {run.stderr!r}"
+    return ""
+
+
+def pkg_config(environment, *arguments):
+    return output("pkg-config", *arguments, "ouro", env=environment).split()
+
+
+def main(source, program):
+    where = pathlib.Path(tempfile.mkdtemp(prefix="ouro-install-"))
+    prefix = where / "prefix"
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(prefix / "lib/pkgconfig"), LD_LIBRARY_PATH=str(prefix / "lib"))
+    try:
+        install(source, prefix)
+        look_at_files(prefix, (prefix / "include/ouro.h").read_text())
+        look_at_library(prefix)
+        version = pkg_config(environment, "--modversion")[0]
+        build_and_run(prefix, program, where, environment, version)
+    except subprocess.CalledProcessError as error:
+        told(" ".join(error.cmd), f"exit {error.returncode}\n{error.stdout}\n{error.stderr}")
+    finally:
+        shutil.rmtree(where)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])))
