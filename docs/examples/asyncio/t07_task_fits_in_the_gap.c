@@ -1,0 +1,30 @@
+/* the task starts and ends within main's gap; nothing awaits it */
+#include "say.h"
+
+static intptr_t filler(void *arg)
+{
+        (void)arg;
+        say("1");
+        int error = ouro_sleep(2 * TICK);
+        if (error < 0)
+                return error;
+        say("2");
+        return 0;
+}
+
+static intptr_t main_task(void *arg)
+{
+        (void)arg;
+        ouro_task task = ouro_create_task(filler, NULL);
+        say("A");
+        ouro_sleep(5 * TICK);
+        say("B");
+        (void)task;
+        return 0;
+}
+
+int main(void)
+{
+        begin();
+        return run(main_task) < 0;
+}
