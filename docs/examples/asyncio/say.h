@@ -26,23 +26,20 @@ static inline void begin(void)
                 say_options.clock = OURO_CLOCK_VIRTUAL;
 }
 
-struct say_main {
-        ouro_fn *fn;
-};
+static ouro_fn *say_main_fn;
 
-static inline intptr_t say_run_main(void *arg)
+static inline intptr_t say_main(void *arg)
 {
-        const struct say_main *main_task = arg;
-
         say_start = say_latest = ouro_now();
-        return main_task->fn(NULL);
+        return say_main_fn(arg);
 }
 
 static inline intptr_t run(ouro_fn *fn)
 {
-        struct say_main main_task = {fn};
-        intptr_t result = ouro_run_with(&say_options, say_run_main, &main_task);
+        intptr_t result;
 
+        say_main_fn = fn;
+        result = ouro_run_with(&say_options, say_main, NULL);
         if (result < 0)
                 fprintf(stderr, "run: %s\n", strerror((int)-result));
         return result;
