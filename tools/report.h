@@ -5,6 +5,8 @@
 #include "totals.h"
 #include "verdict.h"
 
+#include <stdio.h>
+
 struct stress_options;
 
 /* What the last live line had counted. Zeroed at first. */
@@ -21,8 +23,8 @@ void report_table(const struct stress_outcome *outcome);
 /* The whole verdict to stdout; or, quietly, only what is wrong, to stderr. */
 void report_verdict(const struct verdict *verdict, bool quiet);
 
-/* Returns 0 or a negative errno. */
-int report_json(const struct stress_options *options, const struct stress_outcome *outcome,
+/* Flushes the file. Returns 0 or -EIO. */
+int report_json(FILE *file, const struct stress_options *options, const struct stress_outcome *outcome,
                 const struct verdict *verdict);
 
 #endif

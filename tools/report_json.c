@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <json-c/json.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Adding to an object takes its value over; so nothing but the outermost is ever freed here. */
@@ -147,25 +146,13 @@ static struct json_object *whole_report(const struct stress_options *options,
         return root;
 }
 
-static int write_text(const char *name, const char *text)
-{
-        FILE *file = strcmp(name, "-") == 0 ? stdout : fopen(name, "we");
-        int failed;
-
-        if (!file)
-                return -errno;
-        failed = fprintf(file, "%s\n", text) < 0 || fflush(file) != 0;
-        if (file != stdout && fclose(file) != 0)
-                failed = 1;
-        return failed ? -EIO : 0;
-}
-
-int report_json(const struct stress_options *options, const struct stress_outcome *outcome,
+int report_json(FILE *file, const struct stress_options *options, const struct stress_outcome *outcome,
                 const struct verdict *verdict)
 {
         struct json_object *root = whole_report(options, outcome, verdict);
-        int r = write_text(options->json, json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY));
+        const char *text = json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY);
+        bool written = fprintf(file, "%s\n", text) > 0 && fflush(file) == 0;
 
         json_object_put(root);
-        return r;
+        return written ? 0 : -EIO;
 }

@@ -110,6 +110,7 @@ struct bench {
         struct corpus corpus;
         struct workplace workplace;
         struct stress_totals *totals;
+        FILE *json; /* open from the start, so that it is not found wanting after a long run; or NULL */
 };
 
 static intptr_t run_once(struct bench *bench, int64_t duration_ns, bool live, struct stress_outcome *outcome)
@@ -167,8 +168,9 @@ static int run_measured(struct bench *bench, struct stress_outcome *outcome)
         return r;
 }
 
-static int tell(const struct stress_options *options, const struct stress_outcome *outcome)
+static int tell(const struct bench *bench, const struct stress_outcome *outcome)
 {
+        const struct stress_options *options = bench->options;
         struct verdict verdict;
         int r;
 
@@ -176,8 +178,8 @@ static int tell(const struct stress_options *options, const struct stress_outcom
         if (!options->quiet)
                 report_table(outcome);
         report_verdict(&verdict, options->quiet);
-        if (options->json) {
-                r = report_json(options, outcome, &verdict);
+        if (bench->json) {
+                r = report_json(bench->json, options, outcome, &verdict);
                 if (r < 0) {
                         complain(options->json, r);
                         return TOOL_FAILED;
@@ -194,33 +196,62 @@ static int run_in_workplace(struct bench *bench)
                 report_begin(bench->options);
         if (run_measured(bench, &outcome) < 0)
                 return TOOL_FAILED;
-        return tell(bench->options, &outcome);
+        return tell(bench, &outcome);
 }
 
-static int stress(const struct stress_options *options)
+static int run_with_data(struct bench *bench)
 {
-        struct bench bench = {.options = options};
-        int r = make_workplace(&bench.workplace), status = TOOL_FAILED;
+        int r = corpus_make(&bench->corpus, bench->options->seed), status;
+
+        if (r < 0) {
+                complain("no memory for the data", r);
+                return TOOL_FAILED;
+        }
+        bench->totals = calloc(1, sizeof(*bench->totals));
+        status = bench->totals ? run_in_workplace(bench) : TOOL_FAILED;
+        if (!bench->totals)
+                complain("no memory for the counts", -ENOMEM);
+        free(bench->totals);
+        corpus_free(&bench->corpus);
+        return status;
+}
+
+static int stress(struct bench *bench)
+{
+        int r = make_workplace(&bench->workplace), status;
 
         if (r < 0) {
                 complain("cannot make a directory for the files (TMPDIR chooses where)", r);
                 return TOOL_FAILED;
         }
-        bench.totals = calloc(1, sizeof(*bench.totals));
-        r = bench.totals ? corpus_make(&bench.corpus, options->seed) : -ENOMEM;
-        if (r < 0)
-                complain("no memory for the data", r);
-        else
-                status = run_in_workplace(&bench);
-        corpus_free(&bench.corpus);
-        free(bench.totals);
-        leave_workplace(&bench.workplace);
+        status = run_with_data(bench);
+        leave_workplace(&bench->workplace);
+        return status;
+}
+
+static int stress_to_json(struct bench *bench)
+{
+        const char *name = bench->options->json;
+        bool to_stdout = name && strcmp(name, "-") == 0;
+        int status;
+
+        if (name) {
+                bench->json = to_stdout ? stdout : fopen(name, "we");
+                if (!bench->json) {
+                        complain(name, -errno);
+                        return TOOL_USAGE;
+                }
+        }
+        status = stress(bench);
+        if (bench->json && !to_stdout)
+                fclose(bench->json);
         return status;
 }
 
 int stress_command(int argc, char **argv)
 {
         struct stress_options options;
+        struct bench bench = {.options = &options};
 
         if (stress_parse(argc, argv, &options) < 0)
                 return TOOL_USAGE;
@@ -230,5 +261,5 @@ int stress_command(int argc, char **argv)
         }
         if (allow_descriptors(&options) < 0)
                 return TOOL_USAGE;
-        return stress(&options);
+        return stress_to_json(&bench);
 }
