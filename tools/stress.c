@@ -113,7 +113,7 @@ struct bench {
         FILE *json; /* open from the start, so that it is not found wanting after a long run; or NULL */
 };
 
-static intptr_t run_once(struct bench *bench, int64_t duration_ns, bool live, struct stress_outcome *outcome)
+static void run_once(struct bench *bench, bool warm_up, struct stress_outcome *outcome)
 {
         struct ouro_options loop_options = OURO_OPTIONS_INIT;
         struct marks marks = {0};
@@ -122,8 +122,9 @@ static intptr_t run_once(struct bench *bench, int64_t duration_ns, bool live, st
                 .corpus = &bench->corpus,
                 .totals = bench->totals,
                 .marks = &marks,
-                .duration_ns = duration_ns,
-                .live = live,
+                .duration_ns = warm_up ? WARM_UP_NS : bench->options->duration_ns,
+                .warm_up = warm_up,
+                .live = !warm_up && !bench->options->quiet,
                 .directory_fd = bench->workplace.fd,
                 .backend = "no backend",
                 .elapsed_ns = 1,
@@ -137,17 +138,15 @@ static intptr_t run_once(struct bench *bench, int64_t duration_ns, bool live, st
         marks_free(&marks);
         outcome->elapsed_ns = stress.elapsed_ns;
         outcome->backend = stress.backend;
-        return outcome->run_result;
 }
 
 /* Fills in the outcome of the measured run. Returns less than zero if there was none. */
 static int run_measured(struct bench *bench, struct stress_outcome *outcome)
 {
-        const struct stress_options *options = bench->options;
         struct snapshot before;
         int r;
 
-        run_once(bench, WARM_UP_NS, false, outcome);
+        run_once(bench, true, outcome);
         if (outcome->run_result < 0) {
                 complain("the loop does not run", (int)outcome->run_result);
                 return (int)outcome->run_result;
@@ -158,7 +157,7 @@ static int run_measured(struct bench *bench, struct stress_outcome *outcome)
                 return r;
         }
         procfs_forget_peak();
-        run_once(bench, options->duration_ns, !options->quiet, outcome);
+        run_once(bench, false, outcome);
         outcome->peak_bytes = procfs_peak_bytes();
         outcome->files_left = clear_workplace(&bench->workplace);
         r = leftovers_settle(&before, SETTLE_NS, &outcome->leftovers);

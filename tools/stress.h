@@ -38,7 +38,8 @@ struct stress {
         struct stress_totals *totals;
         struct marks *marks;
         int64_t duration_ns;
-        bool live; /* a line every second */
+        bool warm_up; /* nobody looks at the counts */
+        bool live;    /* a line every second */
         int directory_fd;
         ouro_executor *pool;
         struct slot *slots;

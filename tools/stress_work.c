@@ -15,6 +15,8 @@ enum {
         HURRY_MS_MAX = 4,
         /* So few places in the pool's queue that submitting has to wait now and then. */
         POOL_QUEUE = 16,
+        /* Itself, a round, and two halves or four jobs of it; a server, and one whose client was cut. */
+        TASKS_PER_SLOT = 8,
 };
 
 /* Numbers of the random streams that belong to no slot. */
@@ -205,6 +207,30 @@ static int work_with_pool(struct stress *stress)
         return r < 0 ? r : closed;
 }
 
+static intptr_t do_nothing(void *arg)
+{
+        (void)arg;
+        return 0;
+}
+
+/* The library keeps the records of tasks for later tasks, as many as there ever were at a time. How many that
+ * are in the measured run is a matter of timing; so there are more at once in the warm-up. They run one after
+ * the other, and so need no stacks. */
+static int have_many_tasks(const struct stress *stress)
+{
+        size_t count = TASKS_PER_SLOT * stress->slot_count + 64;
+        ouro_task *tasks = calloc(count, sizeof(*tasks));
+        int r;
+
+        if (!tasks)
+                return -ENOMEM;
+        for (size_t i = 0; i < count; i++)
+                tasks[i] = ouro_create_task(do_nothing, NULL);
+        r = ouro_gather(tasks, count, NULL);
+        free(tasks);
+        return r;
+}
+
 intptr_t stress_main(void *arg)
 {
         struct stress *stress = arg;
@@ -216,7 +242,9 @@ intptr_t stress_main(void *arg)
         if (!stress->slots)
                 return -ENOMEM;
         make_slots(stress);
-        r = work_with_pool(stress);
+        r = stress->warm_up ? have_many_tasks(stress) : 0;
+        if (r == 0)
+                r = work_with_pool(stress);
         free(stress->slots);
         return r;
 }
