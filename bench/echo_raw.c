@@ -5,7 +5,6 @@
  *   oneshot     recv, send, recv, ...
  *   pollfirst   the same, the receive armed without a first attempt, which would find nothing
  *   multishot   one receive for the life of the connection, buffers from a provided ring
- *   linked      as pollfirst, with the next receive linked to the send: no completion for the send
  *
  * There is no timer, no cancellation and no task here, and an error on a connection just closes it. */
 #include "bench.h"
@@ -45,7 +44,6 @@ static struct {
         int listener;
         unsigned short recv_priority; /* sqe->ioprio of a receive */
         bool multishot;
-        bool linked;
         struct io_uring_buf_ring *buffer_ring;
         char *buffers;
 } server;
@@ -61,13 +59,6 @@ static struct io_uring_sqe *next_entry(void)
         if (sqe == NULL)
                 bench_die("the submission queue is full");
         return sqe;
-}
-
-/* A link must not be cut in two by a submission between its entries. */
-static void room_for_two(void)
-{
-        if (io_uring_sq_space_left(&server.ring) < 2)
-                bench_check(io_uring_submit(&server.ring), "submit");
 }
 
 static void prepare_receive(struct connection *connection)
@@ -149,26 +140,17 @@ static void received_multishot(struct connection *connection, const struct io_ur
 
 static void received(struct connection *connection, const struct io_uring_cqe *cqe)
 {
-        /* its send has failed: the receive that was linked to it never ran */
-        if (cqe->res <= 0) {
-                hang_up(connection);
-                return;
-        }
-        if (!server.linked) {
+        if (cqe->res > 0)
                 prepare_send(connection, connection->buffer, cqe->res);
-                return;
-        }
-        room_for_two();
-        prepare_send(connection, connection->buffer, cqe->res)->flags |=
-                IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
-        prepare_receive(connection);
+        else
+                hang_up(connection);
 }
 
 static void sent(struct connection *connection, const struct io_uring_cqe *cqe)
 {
         if (server.multishot)
                 give_back((unsigned)(cqe->user_data >> BUFFER_SHIFT));
-        else if (!server.linked)
+        else
                 prepare_receive(connection); /* a dead connection fails there, or reads its end */
 }
 
@@ -236,13 +218,11 @@ static void make_buffers(void)
 
 static void choose(const char *variant)
 {
-        bool poll_first = strcmp(variant, "pollfirst") == 0;
-
-        server.multishot = strcmp(variant, "multishot") == 0;
-        server.linked = strcmp(variant, "linked") == 0;
-        if (poll_first || server.linked)
+        if (strcmp(variant, "multishot") == 0) {
+                server.multishot = true;
+        } else if (strcmp(variant, "pollfirst") == 0) {
                 server.recv_priority = IORING_RECVSEND_POLL_FIRST;
-        if (!poll_first && !server.multishot && !server.linked && strcmp(variant, "oneshot") != 0) {
+        } else if (strcmp(variant, "oneshot") != 0) {
                 errno = EINVAL;
                 bench_die(variant);
         }
@@ -251,7 +231,7 @@ static void choose(const char *variant)
 int main(int argc, char **argv)
 {
         if (argc < 3) {
-                fprintf(stderr, "usage: echo_raw oneshot|pollfirst|multishot|linked ADDRESS [CORE]\n");
+                fprintf(stderr, "usage: echo_raw oneshot|pollfirst|multishot ADDRESS [CORE]\n");
                 return 2;
         }
         choose(argv[1]);
