@@ -1,0 +1,416 @@
+#!/usr/bin/env python3
+"""run.py - run every benchmark, interleaved with its reference, and print one table.
+
+A round runs each program once, in an order that rotates from round to round, so that what the machine does
+meanwhile falls on all alike. Every ratio is of two numbers of the same round; the table shows the medians over
+the rounds, and as spread the quartiles of the ratio (least and greatest where there are fewer than 5 rounds).
+"target" is what the project holds itself to, "aim" what it would like.
+"""
+import argparse
+import json
+import os
+import platform
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+SERVER_CORE, LOAD_CORE = 0, 1
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+AT_MOST, AT_LEAST = "<=", ">="  # a limit is (what of the row, relation, bound)
+
+# program, the numbers it prints: name, text, target and aim as limits on the ratio or on the value
+TASKS = [
+    ("yield", [
+        ("yield_2", "yield, 2 tasks", ("ratio", AT_MOST, 3), ("ratio", AT_MOST, 2.2)),
+        ("yield_64", "yield, 64 tasks", ("ratio", AT_MOST, 3), ("ratio", AT_MOST, 2.2)),
+        ("yield_4096", "yield, 4,096 tasks", None, ("ratio", AT_MOST, 3.5)),
+        ("yield_2_sites", "yield, 2 tasks, two call sites", None, ("ratio", AT_MOST, 4)),
+    ]),
+    ("create_await", [
+        ("create_await", "create + await", ("ratio", AT_MOST, 10), ("ratio", AT_MOST, 7)),
+    ]),
+    ("create_many", [
+        ("create_many_warm", "create 1,000,000, await all: warm", None, ("ratio", AT_MOST, 7)),
+        ("create_many_cold", "create 1,000,000, await all: cold", None, ("ratio", AT_MOST, 1.3)),
+    ]),
+    ("channel", [
+        ("channel_128", "channel of 128, per message", ("ratio", AT_MOST, 5), ("ratio", AT_MOST, 2.5)),
+        ("rendezvous", "rendezvous, per message", ("ratio", AT_MOST, 7), ("ratio", AT_MOST, 4)),
+    ]),
+    ("mutex", [
+        ("mutex", "mutex, lock + unlock", None, ("ratio", AT_MOST, 1.15)),
+    ]),
+    ("timers", [
+        ("timers_few", "timer armed + cancelled, 10 others", None, None),
+        ("timers", "timer armed + cancelled, 1,000,000 others", None, ("ratio", AT_MOST, 3.2)),
+    ]),
+    ("sleepers", [
+        ("sleepers_create", "1,000,000 sleepers: create", None, ("value", AT_MOST, 100)),
+        ("sleepers_cold", "1,000,000 sleepers: life less sleep, cold", None, ("ratio", AT_MOST, 1.3)),
+        ("sleepers_warm", "1,000,000 sleepers: life less sleep, warm", None, ("ratio", AT_MOST, 80)),
+        ("sleepers_memory", "1,000,000 sleepers: bytes each", ("value", AT_MOST, 4600),
+         ("value", AT_MOST, 4450)),
+    ]),
+]
+
+THREADS = [
+    ("threads_there_and_back_spinning", "thread job there and back, spinning", None, ("value", AT_MOST, 3000)),
+    ("threads_there_and_back_asleep", "thread job there and back, both asleep", None, ("ratio", AT_MOST, 1)),
+    ("threads_bulk", "1,000,000 thread jobs, 2 workers, each", ("value", AT_MOST, 250),
+     ("value", AT_MOST, 100)),
+]
+
+# What an echo row compares: key of the load's line, text, unit, target and aim at 50 connections over TCP
+ECHO_OF_RAW = [
+    ("server_cpu_us", "CPU per request", "us", ("ratio", AT_MOST, 1.05), ("ratio", AT_MOST, 1.03)),
+    ("rps", "requests/s", "/s", None, None),
+    ("p99_us", "p99", "us", None, None),
+    ("p999_us", "p99.9", "us", None, ("ratio", AT_MOST, 1.03)),
+]
+ECHO_OF_LIBUV = [
+    ("server_cpu_us", "CPU per request", "us", ("ratio", AT_MOST, 0.88), ("ratio", AT_MOST, 0.85)),
+    ("rps", "requests/s", "/s", None, ("ratio", AT_LEAST, 1.15)),
+]
+
+RAW_SERVERS = ["raw oneshot", "raw pollfirst", "raw multishot"]
+SERVERS = ["ouro", *RAW_SERVERS, "libuv"]
+
+
+class Bench:
+    """The options, what has failed, and the rows of the table."""
+
+    def __init__(self, options):
+        self.build = options.build
+        self.quick = options.quick
+        self.rounds = options.rounds
+        self.only = options.only
+        self.json_file = options.json
+        self.rows = []
+        self.samples = {}
+        self.failures = []
+
+    def wants(self, *names):
+        return not self.only or any(wanted in name for wanted in self.only for name in names)
+
+    def path(self, program):
+        return os.path.join(self.build, program)
+
+    def has(self, program):
+        return os.access(self.path(program), os.X_OK)
+
+    def rounds_of(self, usual, quick):
+        return self.rounds or (quick if self.quick else usual)
+
+    def fail(self, what, why):
+        note(f"FAILED: {what}: {why}")
+        self.failures.append(f"{what}: {why}")
+
+    def run(self, program, *args):
+        """The lines of a program, as {name: {key: number}}; what failed is told and gives {}."""
+        try:
+            done = subprocess.run([self.path(program), *args], capture_output=True, text=True, timeout=600)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            self.fail(program, error)
+            return {}
+        if done.returncode != 0:
+            self.fail(program, done.stderr.strip() or f"exit status {done.returncode}")
+            return {}
+        return parse_lines(done.stdout)
+
+    def keep(self, name, value):
+        self.samples.setdefault(name, []).append(value)
+
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def parse_lines(text):
+    numbers = {}
+    for line in text.splitlines():
+        name, *fields = line.split()
+        numbers[name] = {key: field for key, field in (f.split("=", 1) for f in fields)}
+    return {name: {key: float(value) for key, value in fields.items()} for name, fields in numbers.items()}
+
+
+def rotated(items, by):
+    by %= len(items)
+    return items[by:] + items[:by]
+
+
+def spread(values):
+    if len(values) >= 5:
+        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+        return low, high
+    return min(values), max(values)
+
+
+def row(bench, text, unit, value, reference, reference_name, ratios, target, aim):
+    """Add a row; reference and ratios may be empty where a number stands for itself."""
+    bench.rows.append({
+        "number": text,
+        "unit": unit,
+        "ouro": value,
+        "reference": reference,
+        "reference_name": reference_name,
+        "ratio": statistics.median(ratios) if ratios else None,
+        "spread": spread(ratios) if ratios else None,
+        "target": target,
+        "aim": aim,
+    })
+
+
+# ---- tasks: the reference is measured inside the program --------------------------------------------------
+
+def run_tasks(bench):
+    wanted = [(program, numbers) for program, numbers in TASKS
+              if bench.wants(program, *(number[0] for number in numbers))]
+    if not wanted:
+        return
+    for turn in range(bench.rounds_of(5, 1)):
+        for program, _ in rotated(wanted, turn):
+            if program == "sleepers" and turn >= 3 and not bench.rounds:
+                continue  # a minute each
+            note(f"tasks, round {turn + 1}: {program}")
+            for name, fields in bench.run(program, "--core", str(SERVER_CORE)).items():
+                bench.keep(name, fields)
+    for _, numbers in wanted:
+        for number in numbers:
+            add_task_row(bench, *number)
+
+
+def add_task_row(bench, name, text, target, aim):
+    samples = bench.samples.get(name, [])
+    if not samples:
+        return
+    unit = "bytes" if "bytes" in samples[0] else "ns"
+    value = statistics.median(sample[unit] for sample in samples)
+    ratios = [sample["ratio"] for sample in samples if "ratio" in sample]
+    if len(samples) == 1 and ratios:  # the program's own rounds
+        ratios += [samples[0]["low"], samples[0]["high"]]
+    known = {"ns", "bytes", "ratio", "low", "high", "rounds"}
+    reference_key = next((key for key in samples[0] if key not in known), None)
+    reference = statistics.median(sample[reference_key] for sample in samples) if reference_key else None
+    row(bench, text, unit, value, reference, (reference_key or "").replace("_", " "), ratios, target, aim)
+
+
+# ---- thread pools -----------------------------------------------------------------------------------------
+
+def run_threads(bench):
+    if not bench.wants("threads", *(name for name, *_ in THREADS)):
+        return
+    programs = [program for program in ("threads_ouro", "threads_uv") if bench.has(program)]
+    for turn in range(bench.rounds_of(5, 2)):
+        note(f"threads, round {turn + 1}")
+        for program in rotated(programs, turn):
+            for name, fields in bench.run(program).items():
+                bench.keep(f"{program} {name}", fields)
+    for name, text, target, aim in THREADS:
+        add_thread_row(bench, name, text, "ns", target, aim)
+        add_thread_row(bench, name, text + ": CPU burnt", "cpu_ns", None, None)
+
+
+def add_thread_row(bench, name, text, key, target, aim):
+    ours = [sample[key] for sample in bench.samples.get(f"threads_ouro {name}", [])]
+    theirs = [sample[key] for sample in bench.samples.get(f"threads_uv {name}", [])]
+    if not ours:
+        return
+    ratios = [a / b for a, b in zip(ours, theirs)]
+    reference = statistics.median(theirs) if theirs else None
+    row(bench, text, "ns", statistics.median(ours), reference, "libuv" if theirs else "", ratios, target, aim)
+
+
+# ---- echo -------------------------------------------------------------------------------------------------
+
+def server_command(bench, server):
+    if server.startswith("raw "):
+        return [bench.path("echo_raw"), server.split()[1]]
+    return [bench.path("echo_uv" if server == "libuv" else "echo_ouro")]
+
+
+def echo_once(bench, server, kind, connections, seconds):
+    """One server and one load on it: the fields of the load's line, or None."""
+    # The kernel frees a ring's sockets a while after its process has ended: a fresh name each time.
+    address = "tcp:127.0.0.1:0" if kind == "tcp" else f"unix:@ouro-bench-{os.getpid()}-{time.monotonic_ns()}"
+    command = [*server_command(bench, server), address, str(SERVER_CORE)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            ready = re.fullmatch(r"ready (\S+)\n", process.stdout.readline())
+            if ready is None:
+                bench.fail(server, "did not start")
+                return None
+            lines = bench.run("echo_load", ready.group(1), "--connections", str(connections),
+                              "--seconds", str(seconds), "--warmup", "0.4",
+                              "--pid", str(process.pid), "--core", str(LOAD_CORE))
+            return lines.get("echo")
+        finally:
+            process.terminate()
+
+
+def run_echo(bench, kind, connections, rounds):
+    """All servers, interleaved: {server: [fields of each round]}, rounds in which one failed left out."""
+    servers = [server for server in SERVERS if os.access(server_command(bench, server)[0], os.X_OK)]
+    results = {server: [] for server in servers}
+    for turn in range(rounds):
+        note(f"echo over {kind}, {connections} connections, round {turn + 1} of {rounds}")
+        this_round = {}
+        for server in rotated(servers, turn):
+            this_round[server] = echo_once(bench, server, kind, connections, 1 if bench.quick else 2)
+        if all(this_round.values()):
+            for server in servers:
+                results[server].append(this_round[server])
+    return results
+
+
+def median_of(fields, key):
+    return statistics.median(sample[key] for sample in fields)
+
+
+def add_echo_rows(bench, where, results, reference, comparisons, with_limits):
+    label = reference if reference == "libuv" else f"{reference} (floor)"
+    for key, text, unit, target, aim in comparisons:
+        ours = [sample[key] for sample in results["ouro"]]
+        theirs = [sample[key] for sample in results[reference]]
+        if not with_limits:
+            target = aim = None
+        row(bench, f"{where}: {text}", unit, statistics.median(ours), statistics.median(theirs), label,
+            [a / b for a, b in zip(ours, theirs)], target, aim)
+
+
+def print_servers(where, results):
+    print(f"\n{where}")
+    print(f"  {'server':<15}{'req/s':>10}{'p50 us':>9}{'p99 us':>9}{'p99.9 us':>10}{'CPU us/req':>12}"
+          f"{'quartiles':>15}{'starved':>9}")
+    for server, fields in results.items():
+        low, high = spread([sample["server_cpu_us"] for sample in fields])
+        print(f"  {server:<15}{median_of(fields, 'rps'):>10,.0f}{median_of(fields, 'p50_us'):>9.0f}"
+              f"{median_of(fields, 'p99_us'):>9.0f}{median_of(fields, 'p999_us'):>10.0f}"
+              f"{median_of(fields, 'server_cpu_us'):>12.2f}{f'{low:.2f}-{high:.2f}':>15}"
+              f"{max(sample['starved'] for sample in fields):>9.0f}", flush=True)
+
+
+def run_echoes(bench):
+    for kind in ("tcp", "unix"):
+        for connections, usual, quick in ((50, 9, 3), (200, 5, 1), (1000, 5, 1)):
+            where = f"echo {kind} {connections}"
+            if not bench.wants("echo", where, where.replace(" ", "_")):
+                continue
+            results = run_echo(bench, kind, connections, bench.rounds_of(usual, quick))
+            bench.samples[where] = results
+            if not all(results.values()):
+                bench.fail(where, "no round in which every server answered")
+                continue
+            print_servers(where, results)
+            floor = min(RAW_SERVERS, key=lambda server: median_of(results[server], "server_cpu_us"))
+            with_limits = kind == "tcp" and connections == 50
+            add_echo_rows(bench, where, results, floor, ECHO_OF_RAW, with_limits)
+            if "libuv" in results:
+                add_echo_rows(bench, where, results, "libuv", ECHO_OF_LIBUV, with_limits)
+
+
+# ---- the table --------------------------------------------------------------------------------------------
+
+def limit_text(limit):
+    if limit is None:
+        return ""
+    what, relation, bound = limit
+    return f"{relation} {bound:g}" + (" x" if what == "ratio" else "")
+
+
+def met(limit, entry):
+    what, relation, bound = limit
+    actual = entry["ratio"] if what == "ratio" else entry["ouro"]
+    if actual is None:
+        return "no reference"
+    return "met" if (actual <= bound if relation == AT_MOST else actual >= bound) else "MISSED"
+
+
+def amount(value, unit):
+    if value is None:
+        return ""
+    return f"{value:,.0f} {unit}" if value >= 1000 else f"{value:,.2f} {unit}"
+
+
+def print_table(rows):
+    cells = [("number", "ouro", "reference", "ratio", "spread", "target", "", "aim", "")]
+    for entry in rows:
+        reference = f"{amount(entry['reference'], entry['unit'])} {entry['reference_name']}".strip()
+        ratio, (low, high) = entry["ratio"], entry["spread"] or (None, None)
+        cells.append((
+            entry["number"],
+            amount(entry["ouro"], entry["unit"]),
+            reference,
+            "" if ratio is None else f"{ratio:.2f} x",
+            "" if ratio is None else f"{low:.2f}-{high:.2f}",
+            limit_text(entry["target"]),
+            met(entry["target"], entry) if entry["target"] else "",
+            limit_text(entry["aim"]),
+            met(entry["aim"], entry) if entry["aim"] else "",
+        ))
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    print()
+    for line in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+def cpu_model():
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
+            return next((line.split(":", 1)[1].strip() for line in info if line.startswith("model name")), "")
+    except OSError:
+        return ""
+
+
+def machine():
+    return {
+        "kernel": platform.release(),
+        "cpu": cpu_model(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+    }
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("build", nargs="?", default=os.path.join(HERE, "..", "build"),
+                        help="the build directory, or its bench/ (default: build)")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--rounds", type=int, help="rounds of everything")
+    parser.add_argument("--only", action="append", metavar="NAME",
+                        help="only what has NAME in it: yield, sleepers, threads, echo_tcp_50, ... (repeatable)")
+    parser.add_argument("--json", metavar="FILE", help="also write the table and every sample there")
+    options = parser.parse_args()
+    if os.path.isdir(os.path.join(options.build, "bench")):
+        options.build = os.path.join(options.build, "bench")
+    if not os.access(os.path.join(options.build, "echo_load"), os.X_OK):
+        parser.error(f"{options.build}: no benchmarks are built there")
+    return options
+
+
+def main():
+    bench = Bench(parse_arguments())
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    host = machine()
+    print(f"{host['cpu']}, {host['cores']} cores, Linux {host['kernel']}, load before the run {host['load']:.2f}")
+    if host["cores"] < 2:
+        sys.exit("run.py: the server and its load need a core each")
+    run_tasks(bench)
+    run_threads(bench)
+    run_echoes(bench)
+    print_table(bench.rows)
+    if bench.json_file:
+        with open(bench.json_file, "w", encoding="utf-8") as out:
+            json.dump({"machine": host, "table": bench.rows, "samples": bench.samples,
+                       "failures": bench.failures}, out, indent=1)
+    for failure in bench.failures:
+        print(f"failed: {failure}")
+    sys.exit(1 if bench.failures else 0)
+
+
+if __name__ == "__main__":
+    main()
