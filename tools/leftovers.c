@@ -241,7 +241,13 @@ bool leftovers_none(const struct leftovers *leftovers)
                 leftovers->anonymous_after_bytes <= leftovers->anonymous_before_bytes);
 }
 
-int leftovers_settle(const struct snapshot *before, int64_t limit_ns, struct leftovers *ret_leftovers)
+bool leftovers_none_open(const struct leftovers *leftovers)
+{
+        return leftovers->descriptors.extra == 0 && leftovers->threads.extra == 0;
+}
+
+int leftovers_settle(const struct snapshot *before, int64_t limit_ns, leftovers_fn *settled,
+                     struct snapshot *ret_after, struct leftovers *ret_leftovers)
 {
         const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
         int64_t end_ns = tool_now_ns() + limit_ns;
@@ -253,9 +259,11 @@ int leftovers_settle(const struct snapshot *before, int64_t limit_ns, struct lef
                 if (r < 0)
                         return r;
                 leftovers_compare(before, &after, ret_leftovers);
+                if (settled(ret_leftovers) || tool_now_ns() >= end_ns)
+                        break;
                 snapshot_free(&after);
-                if (leftovers_none(ret_leftovers) || tool_now_ns() >= end_ns)
-                        return 0;
                 nanosleep(&pause, NULL);
         }
+        *ret_after = after;
+        return 0;
 }

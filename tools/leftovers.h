@@ -52,11 +52,16 @@ void snapshot_free(struct snapshot *snapshot);
 
 void leftovers_compare(const struct snapshot *before, const struct snapshot *after,
                        struct leftovers *ret_leftovers);
-bool leftovers_none(const struct leftovers *leftovers);
 
-/* Takes snapshots until nothing is left over, for at most limit_ns: the kernel takes down a ring and its
- * workers some time after it was closed. Returns 0 or a negative errno; *ret_leftovers is the last
- * comparison. */
-int leftovers_settle(const struct snapshot *before, int64_t limit_ns, struct leftovers *ret_leftovers);
+/* Whether all was given back; and whether at least no descriptor and no thread is left. */
+typedef bool leftovers_fn(const struct leftovers *leftovers);
+leftovers_fn leftovers_none;
+leftovers_fn leftovers_none_open;
+
+/* Takes snapshots until the comparison with *before has settled, for at most limit_ns: the kernel takes down
+ * a ring and its workers some time after it was closed. Returns 0 or a negative errno; *ret_after and
+ * *ret_leftovers are the last ones. */
+int leftovers_settle(const struct snapshot *before, int64_t limit_ns, leftovers_fn *settled,
+                     struct snapshot *ret_after, struct leftovers *ret_leftovers);
 
 #endif

@@ -140,30 +140,45 @@ static void run_once(struct bench *bench, bool warm_up, struct stress_outcome *o
         outcome->backend = stress.backend;
 }
 
-/* Fills in the outcome of the measured run. Returns less than zero if there was none. */
-static int run_measured(struct bench *bench, struct stress_outcome *outcome)
+/* The process as it is between two runs, when what the warm-up had open has gone. */
+static int warm_up(struct bench *bench, struct stress_outcome *outcome, struct snapshot *ret_before)
 {
-        struct snapshot before;
-        int r;
+        struct leftovers ignored;
+        struct snapshot cold;
+        int r = snapshot_take(&cold);
 
-        run_once(bench, true, outcome);
-        if (outcome->run_result < 0) {
-                complain("the loop does not run", (int)outcome->run_result);
-                return (int)outcome->run_result;
-        }
-        r = snapshot_take(&before);
         if (r < 0) {
                 complain("cannot read /proc/self", r);
                 return r;
         }
+        run_once(bench, true, outcome);
+        r = (int)outcome->run_result;
+        if (r < 0)
+                complain("the loop does not run", r);
+        else
+                r = leftovers_settle(&cold, SETTLE_NS, leftovers_none_open, ret_before, &ignored);
+        snapshot_free(&cold);
+        return r;
+}
+
+/* Fills in the outcome of the measured run. Returns less than zero if there was none. */
+static int run_measured(struct bench *bench, struct stress_outcome *outcome)
+{
+        struct snapshot before, after;
+        int r = warm_up(bench, outcome, &before);
+
+        if (r < 0)
+                return r;
         procfs_forget_peak();
         run_once(bench, false, outcome);
         outcome->peak_bytes = procfs_peak_bytes();
         outcome->files_left = clear_workplace(&bench->workplace);
-        r = leftovers_settle(&before, SETTLE_NS, &outcome->leftovers);
+        r = leftovers_settle(&before, SETTLE_NS, leftovers_none, &after, &outcome->leftovers);
         snapshot_free(&before);
         if (r < 0)
                 complain("cannot read /proc/self", r);
+        else
+                snapshot_free(&after);
         return r;
 }
 

@@ -18,6 +18,15 @@ static void look(void)
         cr_assert_eq(snapshot_take(&before), 0);
 }
 
+/* Waits until nothing is left over since look(). */
+static void settle(void)
+{
+        struct snapshot after;
+
+        cr_assert_eq(leftovers_settle(&before, 5000000000, leftovers_none, &after, &found), 0);
+        snapshot_free(&after);
+}
+
 /* What was left over since look(). */
 static void compare(void)
 {
@@ -100,7 +109,7 @@ Test(leftovers, running_thread_is_seen_until_it_ends)
         cr_assert_not(leftovers_none(&found));
         sem_post(&end);
         pthread_join(thread, NULL);
-        cr_assert_eq(leftovers_settle(&before, 5000000000, &found), 0);
+        settle();
         cr_assert_eq(found.threads.extra, 0);
 }
 
@@ -161,7 +170,7 @@ Test(leftovers, stacks_of_ended_threads_do_not_count)
                 cr_assert_eq(pthread_create(&threads[i], NULL, touch_memory, NULL), 0);
         for (unsigned i = 0; i < 8; i++)
                 pthread_join(threads[i], NULL);
-        cr_assert_eq(leftovers_settle(&before, 5000000000, &found), 0);
+        settle();
         cr_assert(leftovers_none(&found), "%ld before, %ld after", (long)found.anonymous_before_bytes,
                   (long)found.anonymous_after_bytes);
 }
