@@ -5,12 +5,7 @@
  * of a change, and is tried again; what readiness cannot serve goes to a helper. Nothing is reported but
  * from wait(): what is finished meanwhile lies in done.
  *
- * Registrations are edge-triggered: an op waits only after a try that found nothing, and each later change
- * is told. Those of one kind on one descriptor take turns, first come, first served.
- *
- * A descriptor may be closed behind our back, and its number used anew; the kernel then drops the
- * registration without a word. Therefore each op that begins to wait renews it: if it turns out to be gone,
- * so is what the ops before it were waiting on, and they end with -EBADF. */
+ * Ops of one kind on one descriptor take turns, first come, first served. */
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -27,24 +22,11 @@
 #include "ring/calls.h"
 #include "ring/helpers.h"
 #include "ring/ring.h"
+#include "ring/watch.h"
 
-enum { HELPERS_DEFAULT = 4, BATCH = 64, WATCHES_FIRST = 64 };
+enum { HELPERS_DEFAULT = 4, BATCH = 64 };
 
 #define LATER_NS OURO_MS(2)
-#define WAKE_DATA UINT64_MAX
-
-/* A descriptor that some op has waited on. Never freed before the backend closes. */
-struct watch {
-        struct ouro_list waiting; /* ops, in PLACE_WATCH */
-        int fd;
-        uint32_t generation;  /* of the registration; that of one that is gone says so */
-        uint32_t events;      /* that it asks for, while ops wait */
-        uint32_t in_len;      /* ops in waiting whose turn is POLLIN */
-        uint32_t out_len;     /* or POLLOUT */
-        unsigned helped;      /* POLLIN, POLLOUT: a helper does the turn */
-        uint32_t at_position; /* ops at the file's position that helpers do; a hint */
-        bool registered;      /* as far as we know */
-};
 
 struct epoll {
         int fd;
@@ -53,8 +35,7 @@ struct epoll {
         atomic_bool sleeping;
         atomic_bool woken;
         struct ring *ring;
-        struct watch **watches; /* by descriptor */
-        uint32_t watches_len;
+        struct watches watches;
         struct ouro_list done;
         struct ouro_list later;
         int64_t later_ns;  /* when to try those again */
@@ -96,112 +77,17 @@ static void put_later(struct epoll *epoll, struct op *op)
         list_push(&epoll->later, &op->link);
 }
 
-/* ---- watches ---- */
-
-static struct watch *find_watch(const struct epoll *epoll, int fd)
+static void fail_all(struct epoll *epoll, struct ouro_list *ops, int32_t result)
 {
-        return fd >= 0 && (uint32_t)fd < epoll->watches_len ? epoll->watches[fd] : NULL;
-}
+        while (!list_empty(ops)) {
+                struct op *op = container_of(ops->next, struct op, link);
 
-static bool grow_watches(struct epoll *epoll, int fd)
-{
-        uint32_t from = epoll->watches_len, to = from ? from : WATCHES_FIRST;
-        struct watch **watches;
-
-        while (to <= (uint32_t)fd)
-                to *= 2;
-        if (to == from)
-                return true;
-        watches = mem_grow(epoll->watches, from * sizeof(void *), to * sizeof(void *));
-        if (!watches)
-                return false;
-        epoll->watches = watches;
-        epoll->watches_len = to;
-        return true;
-}
-
-/* NULL: no memory. */
-static struct watch *get_watch(struct epoll *epoll, int fd)
-{
-        struct watch *watch = find_watch(epoll, fd);
-
-        if (watch)
-                return watch;
-        if (!grow_watches(epoll, fd))
-                return NULL;
-        watch = mem_calloc(sizeof *watch);
-        if (!watch)
-                return NULL;
-        list_init(&watch->waiting);
-        watch->fd = fd;
-        epoll->watches[fd] = watch;
-        return watch;
-}
-
-static void count_turn(struct watch *watch, const struct op *op, uint32_t add)
-{
-        unsigned turn = call_turn(op);
-
-        if (turn == POLLIN)
-                watch->in_len += add;
-        else if (turn == POLLOUT)
-                watch->out_len += add;
-}
-
-static void watch_put(struct watch *watch, struct op *op)
-{
-        count_turn(watch, op, 1);
-        call_progress(op)->place = PLACE_WATCH;
-        list_push(&watch->waiting, &op->link);
-}
-
-static void watch_take(struct watch *watch, struct op *op)
-{
-        count_turn(watch, op, UINT32_MAX);
-        list_del(&op->link);
-}
-
-static int control(struct epoll *epoll, int how, const struct watch *watch, uint32_t events)
-{
-        struct epoll_event event = {
-                .events = events,
-                .data.u64 = (uint64_t)watch->generation << 32 | (uint32_t)watch->fd,
-        };
-
-        return sys_result(epoll_ctl(epoll->fd, how, watch->fd, &event));
-}
-
-/* What the ops were waiting on has been closed behind our back. */
-static void watch_lost(struct epoll *epoll, struct watch *watch)
-{
-        while (!list_empty(&watch->waiting)) {
-                struct op *op = container_of(watch->waiting.next, struct op, link);
-
-                watch_take(watch, op);
-                put_failed(epoll, op, -EBADF);
+                list_del(&op->link);
+                put_failed(epoll, op, result);
         }
 }
 
-/* From now on each of events is told, and at once if it is there already. 0 or a negated errno. */
-static int watch_arm(struct epoll *epoll, struct watch *watch, uint32_t events)
-{
-        int result = -ENOENT;
-
-        watch->events = (list_empty(&watch->waiting) ? 0 : watch->events) | events;
-        if (watch->registered)
-                result = control(epoll, EPOLL_CTL_MOD, watch, watch->events | EPOLLET);
-        if (result == -ENOENT || result == -EBADF) {
-                if (watch->registered)
-                        watch_lost(epoll, watch);
-                watch->generation++;
-                watch->events = events;
-                result = control(epoll, EPOLL_CTL_ADD, watch, events | EPOLLET);
-        }
-        if (result == -EEXIST) /* a duplicate of what was here before has come back */
-                result = control(epoll, EPOLL_CTL_MOD, watch, events | EPOLLET);
-        watch->registered = result == 0;
-        return result;
-}
+/* ---- waiting for a descriptor ---- */
 
 static bool is_rw(const struct op *op)
 {
@@ -215,7 +101,7 @@ static bool is_at_position(const struct op *op)
 
 static void give(struct epoll *epoll, struct op *op, bool once)
 {
-        struct watch *watch = find_watch(epoll, op->sqe.fd);
+        struct watch *watch = watch_find(&epoll->watches, op->sqe.fd);
 
         if (watch && once)
                 watch->helped |= call_turn(op);
@@ -226,11 +112,15 @@ static void give(struct epoll *epoll, struct op *op, bool once)
 }
 
 /* op has been tried and found nothing. */
-static void watch_wait(struct epoll *epoll, struct op *op)
+static void wait_for(struct epoll *epoll, struct op *op)
 {
-        struct watch *watch = get_watch(epoll, op->sqe.fd);
-        int result = watch ? watch_arm(epoll, watch, call_progress(op)->events) : -ENOMEM;
+        struct watch *watch = watch_get(&epoll->watches, op->sqe.fd);
+        struct ouro_list lost;
+        int result;
 
+        list_init(&lost);
+        result = watch ? watch_arm(&epoll->watches, watch, call_progress(op)->events, &lost) : -ENOMEM;
+        fail_all(epoll, &lost, -EBADF);
         if (result == 0) {
                 watch_put(watch, op);
         } else if (result == -EPERM && is_rw(op)) {
@@ -247,7 +137,7 @@ static void watch_wait(struct epoll *epoll, struct op *op)
 /* A helper may still find that somebody else was faster; meanwhile nobody else takes this turn. */
 static void help_once(struct epoll *epoll, struct op *op)
 {
-        if (get_watch(epoll, op->sqe.fd))
+        if (watch_get(&epoll->watches, op->sqe.fd))
                 give(epoll, op, true);
         else
                 put_later(epoll, op);
@@ -261,7 +151,7 @@ static void advance(struct epoll *epoll, struct op *op, enum call_outcome outcom
                 put_done(epoll, op);
                 break;
         case CALL_WAIT:
-                watch_wait(epoll, op);
+                wait_for(epoll, op);
                 break;
         case CALL_LATER:
                 put_later(epoll, op);
@@ -276,7 +166,7 @@ static void advance(struct epoll *epoll, struct op *op, enum call_outcome outcom
 }
 
 /* The descriptor has changed: those who wait for it are tried. */
-static void watch_ready(struct epoll *epoll, struct watch *watch, uint32_t events)
+static void try_waiting(struct epoll *epoll, struct watch *watch, uint32_t events)
 {
         bool concerns_all = events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP);
         unsigned nothing_left = watch->helped; /* turns */
@@ -300,35 +190,31 @@ static void watch_ready(struct epoll *epoll, struct watch *watch, uint32_t event
         }
 }
 
-static void watch_forget(struct epoll *epoll, struct watch *watch)
-{
-        if (watch->registered)
-                (void)control(epoll, EPOLL_CTL_DEL, watch, 0);
-        watch->registered = false;
-}
-
 /* Events of a descriptor that nobody waits on would only keep the loop from sleeping. */
 static void on_event(struct epoll *epoll, const struct epoll_event *event)
 {
-        struct watch *watch = find_watch(epoll, (int)(uint32_t)event->data.u64);
+        struct watch *watch = watch_of(&epoll->watches, event->data.u64);
 
-        if (event->data.u64 == WAKE_DATA || !watch || watch->generation != event->data.u64 >> 32)
-                return;
+        if (!watch)
+                return; /* the wake, or a registration that is gone */
         if (!list_empty(&watch->waiting))
-                watch_ready(epoll, watch, event->events);
+                try_waiting(epoll, watch, event->events);
         else if (!watch->helped)
-                watch_forget(epoll, watch);
+                watch_forget(&epoll->watches, watch);
 }
 
 /* The number is about to be anybody's. A duplicate would keep the registration alive. */
-static void watch_close(struct epoll *epoll, struct op *op)
+static void begin_close(struct epoll *epoll, struct op *op)
 {
-        struct watch *watch = find_watch(epoll, op->sqe.fd);
+        struct watch *watch = watch_find(&epoll->watches, op->sqe.fd);
+        struct ouro_list lost;
 
         if (!watch)
                 return;
-        watch_lost(epoll, watch);
-        watch_forget(epoll, watch);
+        list_init(&lost);
+        watch_empty(watch, &lost);
+        fail_all(epoll, &lost, -EBADF);
+        watch_forget(&epoll->watches, watch);
 }
 
 /* ---- helpers ---- */
@@ -336,11 +222,11 @@ static void watch_close(struct epoll *epoll, struct op *op)
 /* A helper has done with op, or was spared it. */
 static void release_turn(struct epoll *epoll, const struct op *op, bool once)
 {
-        struct watch *watch = find_watch(epoll, op->sqe.fd);
+        struct watch *watch = watch_find(&epoll->watches, op->sqe.fd);
 
         if (watch && once) {
                 watch->helped &= ~call_turn(op);
-                watch_ready(epoll, watch, call_turn(op));
+                try_waiting(epoll, watch, call_turn(op));
         } else if (watch && is_at_position(op) && watch->at_position > 0) {
                 watch->at_position--;
         }
@@ -380,7 +266,7 @@ static void collect(struct epoll *epoll)
 /* Others of its kind came first, or the caller knows that there is nothing yet. */
 static bool must_queue(const struct epoll *epoll, const struct op *op)
 {
-        const struct watch *watch = find_watch(epoll, op->sqe.fd);
+        const struct watch *watch = watch_find(&epoll->watches, op->sqe.fd);
         unsigned turn = call_turn(op);
 
         if (turn == 0)
@@ -389,13 +275,13 @@ static bool must_queue(const struct epoll *epoll, const struct op *op)
                 return true;
         if (!watch)
                 return false;
-        return (watch->helped & turn) || (turn == POLLIN ? watch->in_len : watch->out_len) > 0;
+        return (watch->helped & turn) || watch_has_turn(watch, turn);
 }
 
 /* A helper that reads at the file's position holds its lock, for as long as the disk takes. */
 static bool position_is_busy(const struct epoll *epoll, const struct op *op)
 {
-        const struct watch *watch = find_watch(epoll, op->sqe.fd);
+        const struct watch *watch = watch_find(&epoll->watches, op->sqe.fd);
 
         return watch && watch->at_position > 0 && is_at_position(op);
 }
@@ -410,9 +296,9 @@ static bool epoll_submit(struct ring *ring, struct op *op)
                 return true;
         }
         if (op->sqe.opcode == IORING_OP_CLOSE)
-                watch_close(epoll, op);
+                begin_close(epoll, op);
         if (must_queue(epoll, op))
-                watch_wait(epoll, op);
+                wait_for(epoll, op);
         else if (position_is_busy(epoll, op))
                 give(epoll, op, false);
         else
@@ -437,7 +323,7 @@ static bool epoll_cancel(struct ring *ring, struct op *op)
 
         switch ((enum call_place)call_progress(op)->place) {
         case PLACE_WATCH:
-                watch_take(find_watch(epoll, op->sqe.fd), op);
+                watch_take(watch_find(&epoll->watches, op->sqe.fd), op);
                 put_cancelled(epoll, op);
                 break;
         case PLACE_LATER:
@@ -583,7 +469,7 @@ static bool has(const struct ring *ring, unsigned kernel)
 /* Edge-triggered: its counter need never be read. */
 static int open_wake(struct epoll *epoll)
 {
-        struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = WAKE_DATA};
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = WATCH_NONE};
         int result;
 
         epoll->wake_fd = sys_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -640,6 +526,7 @@ static int epoll_open(struct ring *ring, const struct ring_config *config)
         list_init(&epoll->later);
         epoll->has_pwait2 = has(ring, OURO_KERNEL(5, 11));
         ring->quiet_writes = has(ring, OURO_KERNEL(6, 18)) && call_probe_quiet();
+        epoll->watches.epoll_fd = epoll->fd;
         epoll->ring = ring;
         ring->impl = epoll;
         return 0;
@@ -650,9 +537,7 @@ static void epoll_close(struct ring *ring)
         struct epoll *epoll = ring->impl;
 
         helpers_close(&epoll->helpers);
-        for (uint32_t i = 0; i < epoll->watches_len; i++)
-                mem_free(epoll->watches[i], sizeof **epoll->watches);
-        mem_free(epoll->watches, epoll->watches_len * sizeof *epoll->watches);
+        watches_free(&epoll->watches);
         close(epoll->wake_fd);
         close(epoll->fd);
         mem_free(epoll, sizeof *epoll);
