@@ -545,6 +545,7 @@ static void epoll_close(struct ring *ring)
 
 const struct backend backend_epoll = {
         .name = "epoll",
+        .nonblocking_sockets = true,
         .open = epoll_open,
         .close = epoll_close,
         .submit = epoll_submit,
