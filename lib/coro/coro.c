@@ -233,6 +233,22 @@ intptr_t coro_suspend(struct sched *sched)
         return resume_from(sched, from, to);
 }
 
+int coro_yield(struct sched *sched)
+{
+        struct coro *self = sched->current, *to = sched->ready;
+
+        self->value = 0;
+        coro_ready(sched, self);
+        if (unlikely(!to || is_fresh(to) || --sched->budget < 0))
+                return coro_suspend_int(sched);
+        sched->ready = to->next; /* at the least self */
+        __builtin_prefetch(to->next->sp);
+        sched->current = to;
+        if (unlikely(needs_care(sched)))
+                return (int)switch_careful(sched, self, to, NULL);
+        return switch_to_int(&self->sp, to->sp, to->value, sched->errno_at);
+}
+
 intptr_t coro_body(struct coro *fresh)
 {
         struct sched *sched = sched_current;

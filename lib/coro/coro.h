@@ -112,6 +112,9 @@ static inline int coro_wait_int(struct sched *sched, const struct wait_kind *kin
         return coro_suspend_int(sched);
 }
 
+/* Lets all others that are ready run first. Returns 0. */
+int coro_yield(struct sched *sched);
+
 /* As coro_suspend(), told what for. */
 static inline intptr_t coro_wait(struct sched *sched, const struct wait_kind *kind)
 {

@@ -498,9 +498,7 @@ int ouro_yield(void)
         self = sched->current;
         if (unlikely(self->interrupt))
                 return self->interrupt;
-        self->value = 0;
-        coro_ready(sched, self);
-        return coro_suspend_int(sched);
+        return coro_yield(sched);
 }
 
 int ouro_sleep(int64_t ns)
