@@ -44,7 +44,7 @@ static intptr_t runs_many_tasks(void *arg)
 {
         int error = 0;
 
-        OURO_GROUP (group, &error) {
+        OURO_GROUP(group, &error) {
                 for (int i = 0; i < TASKS_MANY; i++)
                         ouro_create_task_in(group, sleeps, arg);
         }
