@@ -140,6 +140,14 @@ void task_records_return(struct ouro_loop *loop)
         pthread_mutex_unlock(&chunks_lock);
 }
 
+const void *task_records(size_t i, size_t *ret_bytes)
+{
+        if (i >= atomic_load(&chunks))
+                return NULL;
+        *ret_bytes = CHUNK_TASKS * sizeof(struct task);
+        return directory[i].records;
+}
+
 static __attribute__((destructor)) void unmap_chunks(void)
 {
         for (uint32_t i = 0; i < atomic_load(&chunks); i++)

@@ -136,7 +136,8 @@ struct task *task_record(struct ouro_loop *loop); /* a free one, or NULL */
 void task_record_free(struct ouro_loop *loop, struct task *task);
 void task_each(struct ouro_loop *loop,
                void (*fn)(struct ouro_loop *loop, struct task *task)); /* the living */
-void task_records_return(struct ouro_loop *loop); /* all its chunks, when the loop ends */
+void task_records_return(struct ouro_loop *loop);      /* all its chunks, when the loop ends */
+const void *task_records(size_t i, size_t *ret_bytes); /* the chunk that was mapped i-th, or NULL */
 
 /* ---- task.c ---- */
 struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_fn *fn, void *arg,
