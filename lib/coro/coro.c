@@ -46,7 +46,7 @@ void sched_destroy(struct sched *sched)
         stack_pool_destroy(&sched->stacks);
 }
 
-static struct stack_pool *pool_of(struct sched *sched, uint32_t stack)
+static inline struct stack_pool *pool_of(struct sched *sched, uint32_t stack)
 {
         struct stack_pool *pool = &sched->stacks;
 
@@ -75,7 +75,7 @@ static struct stack_pool *pool_for(struct sched *sched, size_t bytes, uint32_t *
         return pool;
 }
 
-static bool take_stack(struct sched *sched, struct coro *coro, struct stack_pool **ret_pool)
+static inline bool take_stack(struct sched *sched, struct coro *coro, struct stack_pool **ret_pool)
 {
         struct stack_pool *pool = &sched->stacks;
         uint32_t index = 0, number;
@@ -90,7 +90,7 @@ static bool take_stack(struct sched *sched, struct coro *coro, struct stack_pool
         return true;
 }
 
-static void give_stack_back(struct sched *sched, uint32_t stack)
+static inline void give_stack_back(struct sched *sched, uint32_t stack)
 {
         stack_put(pool_of(sched, stack), stack & NUMBER_MASK);
         sched->on_stacks--;
