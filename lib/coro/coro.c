@@ -85,7 +85,6 @@ static inline bool take_stack(struct sched *sched, struct coro *coro, struct sta
         if (unlikely(!pool || !stack_get(pool, &number)))
                 return false;
         coro->stack = index << POOL_SHIFT | number;
-        sched->on_stacks++;
         *ret_pool = pool;
         return true;
 }
@@ -93,7 +92,6 @@ static inline bool take_stack(struct sched *sched, struct coro *coro, struct sta
 static inline void give_stack_back(struct sched *sched, uint32_t stack)
 {
         stack_put(pool_of(sched, stack), stack & NUMBER_MASK);
-        sched->on_stacks--;
         if (likely(!sched->starved))
                 return;
         *sched->ready_tail = sched->starved; /* each gets another try */
@@ -102,12 +100,21 @@ static inline void give_stack_back(struct sched *sched, uint32_t stack)
         sched->starved_tail = &sched->starved;
 }
 
+/* Does any coroutine have a stack? */
+static bool any_on_stack(const struct sched *sched)
+{
+        for (const struct stack_pool *pool = &sched->stacks; pool; pool = pool->next)
+                if (pool->free_count < pool->total)
+                        return true;
+        return false;
+}
+
 /* No stack for it now: it waits for one that is given back, or, if nobody has one, ends. */
 static void starve(struct sched *sched, struct coro *coro)
 {
         void (*unstartable)(void *arg);
 
-        if (sched->on_stacks > 0) {
+        if (any_on_stack(sched)) {
                 coro->next = NULL;
                 *sched->starved_tail = coro;
                 sched->starved_tail = &coro->next;
@@ -207,21 +214,34 @@ static inline intptr_t resume_from(struct sched *sched, struct coro *from, struc
         return switch_to(&from->sp, to->sp, to->value, sched->errno_at);
 }
 
-/* The next one is fresh: it gets a stack of its own. Those for whom there is none are passed over. */
-static __attribute__((noinline)) intptr_t start_from(struct sched *sched, struct coro *from, struct coro *to)
+/* Starts a fresh one with a stack of its own. Those for whom there is none are passed over. */
+static __attribute__((noinline)) intptr_t start_carefully(struct sched *sched, struct coro *from,
+                                                          struct coro *to)
 {
         struct stack_pool *pool;
 
-        while (unlikely(!take_stack(sched, to, &pool))) {
+        while (!take_stack(sched, to, &pool)) {
                 starve(sched, to);
                 to = pick(sched);
                 if (!is_fresh(to))
                         return resume_from(sched, from, to);
         }
         sched->current = to;
-        if (unlikely(needs_care(sched)))
+        if (needs_care(sched))
                 return switch_careful(sched, from, to, stack_top(pool, to->stack & NUMBER_MASK));
         return switch_start(&from->sp, stack_top(pool, to->stack & NUMBER_MASK), to, sched->errno_at);
+}
+
+/* The same, where a stack of the default size is at hand, which is most of the time. */
+static inline intptr_t start_from(struct sched *sched, struct coro *from, struct coro *to)
+{
+        struct stack_pool *pool = &sched->stacks;
+
+        if (unlikely(to->value != 0 || pool->free_count == 0 || needs_care(sched)))
+                return start_carefully(sched, from, to);
+        to->stack = stack_take(pool);
+        sched->current = to;
+        return switch_start(&from->sp, stack_top(pool, to->stack), to, sched->errno_at);
 }
 
 intptr_t coro_suspend(struct sched *sched)

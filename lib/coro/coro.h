@@ -76,7 +76,6 @@ struct sched {
         struct stack_pool stacks; /* of the default size; more->next of others */
         struct coro *starved;     /* ready, but short of a stack */
         struct coro **starved_tail;
-        size_t on_stacks; /* coroutines that have one */
         struct sanitize_stack loop_extent;
         void *leaving_fake; /* ASan: the fake stack of the coroutine that a switch comes from */
         struct ring *ring;  /* of the room above */

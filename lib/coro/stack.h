@@ -73,14 +73,22 @@ static inline struct sanitize_stack stack_extent(struct stack_pool *pool, uint32
         return extent;
 }
 
+/* The one that was given back last. There is one. */
+static inline uint32_t stack_take(struct stack_pool *pool)
+{
+        uint32_t number = pool->free[--pool->free_count];
+
+        if (pool->free_count < pool->idle)
+                pool->idle = pool->free_count;
+        return number;
+}
+
 /* False: none is free, and there is no memory for more. */
 static inline bool stack_get(struct stack_pool *pool, uint32_t *ret_number)
 {
         if (pool->free_count == 0 && stack_pool_grow(pool) < 0)
                 return false;
-        *ret_number = pool->free[--pool->free_count];
-        if (pool->free_count < pool->idle)
-                pool->idle = pool->free_count;
+        *ret_number = stack_take(pool);
         return true;
 }
 

@@ -64,7 +64,7 @@ static void mark_group(struct ouro_group *group, enum ouro_reason reason)
 
 static void mark_task(struct ouro_loop *loop, struct task *task, enum ouro_reason reason)
 {
-        task->reason = (uint8_t)reason;
+        task->reason = reason & 15;
         if (task->job)
                 coro_interrupt(&loop->sched, &task->coro, -ECANCELED);
         else

@@ -23,14 +23,11 @@ struct ouro_group *ouro_group_open(struct ouro_group *group, int flags, int *ret
         return group;
 }
 
-static inline bool is_failure(intptr_t result)
+/* The first error of a member is the group's. */
+void group_member_failed(struct ouro_loop *loop, struct task *task, intptr_t error)
 {
-        return result < 0 && result != -ECANCELED;
-}
+        struct ouro_group *group = task->group;
 
-/* A member has ended with an error: the first one is the group's. */
-static void group_fail(struct ouro_loop *loop, struct ouro_group *group, struct task *task, intptr_t error)
-{
         if (group->error != 0)
                 return;
         group->error = (int)error;
@@ -44,23 +41,12 @@ static void group_fail(struct ouro_loop *loop, struct ouro_group *group, struct 
         context_cut(loop, &group->context, OURO_CANCEL_SIBLING);
 }
 
-static void wake_owner(struct ouro_loop *loop, struct ouro_group *group)
+void group_all_ended(struct ouro_loop *loop, struct ouro_group *group)
 {
         struct task *owner = group->context.owner;
 
         group->context.state &= ~CONTEXT_CLOSING;
         coro_wake(&loop->sched, &owner->coro, 0);
-}
-
-void group_member_ended(struct ouro_loop *loop, struct task *task, intptr_t result)
-{
-        struct ouro_group *group = task->group;
-
-        group->live--;
-        if (unlikely(is_failure(result)))
-                group_fail(loop, group, task, result);
-        if (unlikely(group->context.state & CONTEXT_CLOSING) && group->live == 0)
-                wake_owner(loop, group);
 }
 
 void group_drop_results(struct ouro_loop *loop, struct ouro_group *group)

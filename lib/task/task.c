@@ -19,7 +19,7 @@ static inline void join_group(struct task *task, struct ouro_group *group)
         group->live++;
         task->reason = OURO_NOT_CANCELLED;
         if (unlikely(group->context.state & CONTEXT_CANCELLED)) {
-                task->reason = (uint8_t)(group->context.state >> CONTEXT_REASON_SHIFT);
+                task->reason = (unsigned)(group->context.state >> CONTEXT_REASON_SHIFT) & 15u;
                 task->coro.interrupt = -ECANCELED;
         }
 }
@@ -201,24 +201,32 @@ void task_release(struct ouro_loop *loop, struct task *task)
                 task_record_free(loop, task);
 }
 
+/* Wakes one who waited for it. True: it has consumed the result. */
+static inline bool wake_waiter(struct ouro_loop *loop, struct ouro_list *node, intptr_t result)
+{
+        struct waiter *waiter = container_of(node, struct waiter, link);
+        unsigned tag = (uintptr_t)waiter->what & TAG_MASK;
+
+        if (unlikely(tag == TAG_WATCH)) {
+                watch_ended(loop, waiter);
+                return false;
+        }
+        coro_wake(&loop->sched, container_of(waiter, struct coro, waiter), tag == TAG_AWAIT ? result : 0);
+        return tag == TAG_AWAIT;
+}
+
 /* Wakes all who wait for it. True: one of them has consumed the result. */
 static inline bool wake_waiters(struct ouro_loop *loop, struct task *task, intptr_t result)
 {
-        struct ouro_list *node;
+        struct ouro_list *node = task->waiters;
         bool consumed = false;
 
-        while ((node = queue_pop(&task->waiters))) {
-                struct waiter *waiter = container_of(node, struct waiter, link);
-                unsigned tag = (uintptr_t)waiter->what & TAG_MASK;
-                struct coro *coro = container_of(waiter, struct coro, waiter);
-
-                if (unlikely(tag == TAG_WATCH)) {
-                        watch_ended(loop, waiter);
-                        continue;
-                }
-                coro_wake(&loop->sched, coro, tag == TAG_AWAIT ? result : 0);
-                consumed |= tag == TAG_AWAIT;
+        if (likely(node->next == node)) {
+                task->waiters = NULL;
+                return wake_waiter(loop, node, result);
         }
+        while ((node = queue_pop(&task->waiters)))
+                consumed |= wake_waiter(loop, node, result);
         return consumed;
 }
 
@@ -230,27 +238,42 @@ static void abandon_locks(struct ouro_loop *loop, struct task *task)
                 task_each(loop, loop->orphan_check);
 }
 
+/* It returned in a state in which a task should not. */
+static void ended_badly(struct ouro_loop *loop, struct task *task)
+{
+        if (task->context)
+                die("task %s returned with a group, scope or shield open: it has lent out memory that is "
+                    "gone",
+                    task->name);
+        abandon_locks(loop, task);
+}
+
+static void main_ended(struct ouro_loop *loop, struct task *task)
+{
+        loop->main_done = true;
+        loop->main_result = task->coro.value;
+        task->told = 1;
+}
+
 void task_ended(struct sched *sched, struct coro *coro, intptr_t result)
 {
         struct ouro_loop *loop = loop_of(sched);
         struct task *task = task_of(coro);
+        struct ouro_group *group = task->group;
 
-        if (unlikely(task->context))
-                die("task %s returned with a group, scope or shield open: it has lent out memory that is "
-                    "gone",
-                    task->name);
         coro->value = result;
         coro->sp = (void *)(uintptr_t)loop->ended++;
         coro->wait = NULL;
         task->state = TASK_ENDED;
-        if (unlikely(coro->locks_held))
-                abandon_locks(loop, task);
-        group_member_ended(loop, task, result);
-        if (unlikely(task == loop->main)) {
-                loop->main_done = true;
-                loop->main_result = result;
-                task->told = 1;
-        }
+        if (unlikely(task->context || coro->locks_held))
+                ended_badly(loop, task);
+        group->live--;
+        if (unlikely(result < 0 && result != -ECANCELED))
+                group_member_failed(loop, task, result);
+        if (unlikely(group->live == 0 && (group->context.state & CONTEXT_CLOSING)))
+                group_all_ended(loop, group);
+        if (unlikely(task == loop->main))
+                main_ended(loop, task);
         if (task->waiters && wake_waiters(loop, task, result)) {
                 retire(loop, task);
         } else if (task->detached) {

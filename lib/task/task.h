@@ -43,8 +43,8 @@ struct task {
         const char *name;
         uint32_t slot;
         uint16_t holds;       /* by those who must still read the result, whoever consumes it */
-        uint8_t reason;       /* enum ouro_reason; not 0: cancelled */
-        uint8_t state : 2;    /* enum task_state */
+        uint8_t state;        /* enum task_state */
+        uint8_t reason : 4;   /* enum ouro_reason; not 0: cancelled */
         uint8_t detached : 1; /* nobody will await it */
         uint8_t told : 1;     /* its failure is known to somebody */
         uint8_t job : 1;
@@ -215,7 +215,8 @@ void group_cancel(struct ouro_loop *loop, struct ouro_group *group, enum ouro_re
 void context_cut(struct ouro_loop *loop, struct ouro_context *context, enum ouro_reason reason);
 
 /* ---- group.c, scope.c, watch.c ---- */
-void group_member_ended(struct ouro_loop *loop, struct task *task, intptr_t result);
+void group_member_failed(struct ouro_loop *loop, struct task *task, intptr_t error);
+void group_all_ended(struct ouro_loop *loop, struct ouro_group *group); /* and its owner waits for that */
 void group_drop_results(struct ouro_loop *loop, struct ouro_group *group);
 void scope_expire(struct ouro_loop *loop, struct ouro_timer *timer);
 void watch_ended(struct ouro_loop *loop, struct waiter *waiter);
