@@ -17,6 +17,8 @@
 #include "ouro/executor.h"
 #include "task/task.h"
 
+enum { SPARE_JOBS_MOST = 2048 };
+
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_CANCELLED, JOB_LEFT };
 
 /* A task that waits for room, or for the executor to have closed. */
@@ -151,12 +153,35 @@ static void end_task(struct ouro_loop *loop, struct ouro_job *job, intptr_t resu
         task_ended(&loop->sched, &task->coro, result);
 }
 
+/* Jobs come and go by the thousand, on one thread: their memory stays with the loop. */
+static struct ouro_job *take_spare(struct ouro_loop *loop)
+{
+        struct ouro_job *job = loop->spare_jobs;
+
+        if (!job)
+                return mem_alloc(sizeof *job);
+        loop->spare_jobs = job->next;
+        loop->spare_jobs_len--;
+        return job;
+}
+
+static void give_spare(struct ouro_loop *loop, struct ouro_job *job)
+{
+        if (loop->spare_jobs_len >= SPARE_JOBS_MOST) {
+                mem_free(job, sizeof *job);
+                return;
+        }
+        job->next = loop->spare_jobs;
+        loop->spare_jobs = job;
+        loop->spare_jobs_len++;
+}
+
 static void deliver_done(struct ouro_loop *loop, struct ouro_message *message)
 {
         struct ouro_job *job = container_of(message, struct ouro_job, message);
 
         end_task(loop, job, job->result);
-        mem_free(job, sizeof *job);
+        give_spare(loop, job);
 }
 
 static void deliver_cancelled(struct ouro_loop *loop, struct ouro_message *message)
@@ -269,7 +294,7 @@ static int submit(struct ouro_loop *loop, ouro_executor *executor, struct ouro_j
 static struct ouro_job *new_job(struct ouro_loop *loop, ouro_executor *executor, ouro_job_fn *fn,
                                 struct ouro_in in, struct ouro_out out)
 {
-        struct ouro_job *job = mem_alloc(sizeof *job);
+        struct ouro_job *job = take_spare(loop);
 
         if (job)
                 *job = (struct ouro_job){

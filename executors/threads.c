@@ -1,8 +1,12 @@
 /* threads.c - the thread pool: a bounded queue and threads that take from it.
  *
- * One lock guards the queue. An idle worker looks at the queue's length for a while, without the lock,
- * before it sleeps on the condition; submit signals only if somebody sleeps. A worker takes one job at a
- * time: whatever it took besides would wait behind a job that runs long, while others are idle. */
+ * An idle worker looks at the queue for a while before it sleeps on the condition; submit takes the lock
+ * only if somebody sleeps. A worker takes one job at a time: whatever it took besides would wait behind a
+ * job that runs long, while others are idle.
+ *
+ * Sleeping (Dekker's way): a worker counts itself as a sleeper, then looks into the queue; a submitter fills
+ * the queue, then looks at the sleepers. Likewise a refused submitter sets wants_room, then looks again; a
+ * worker takes a job, then looks at wants_room. All of that is sequentially consistent. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,6 +20,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "executors/cpus.h"
+#include "executors/job_queue.h"
 #include "ouro/executor.h"
 
 enum {
@@ -30,23 +35,17 @@ static const int64_t SPIN_DEFAULT_NS = 10 * 1000;
 
 struct thread_pool {
         ouro_executor executor; /* first */
-        unsigned capacity;
+        struct job_queue queue;
         unsigned threads_len;
         int64_t spin_ns;
         char name[NAME_BYTES];
-
-        char apart_from_constants[64];
+        atomic_bool closing;
+        atomic_bool wants_room; /* a submit was refused */
+        atomic_uint sleepers;   /* asleep, and nobody has woken them yet; written with the lock held */
         pthread_mutex_t lock;
         pthread_cond_t work;
-        struct ouro_job *first; /* oldest */
-        struct ouro_job *last;
-        unsigned sleepers;
+        unsigned wakes;   /* sleepers that were woken and are not up yet */
         unsigned running; /* threads that have not ended */
-        bool wants_room;  /* a submit was refused */
-        bool closing;
-        char apart_from_lock[64];
-        atomic_uint count;  /* jobs in the queue; written with the lock held */
-        atomic_bool ending; /* closing, for those who look without the lock */
         pthread_t threads[];
 };
 
@@ -62,33 +61,32 @@ static struct thread_pool *pool_of(ouro_executor *executor)
 
 /* ---- submitting ---- */
 
+/* One wake for one sleeper: while it is getting up, the next jobs cost nothing. */
+static void wake_sleeper(struct thread_pool *pool)
+{
+        atomic_thread_fence(memory_order_seq_cst); /* between filling the queue and looking at the sleepers */
+        if (likely(atomic_load(&pool->sleepers) == 0))
+                return;
+        pthread_mutex_lock(&pool->lock);
+        if (atomic_load(&pool->sleepers) > 0) {
+                atomic_fetch_sub(&pool->sleepers, 1);
+                pool->wakes++;
+                pthread_cond_signal(&pool->work);
+        }
+        pthread_mutex_unlock(&pool->lock);
+}
+
 static int pool_submit(ouro_executor *executor, struct ouro_job *job)
 {
         struct thread_pool *pool = pool_of(executor);
-        int error = 0;
-        bool wake = false;
+        int error = job_queue_push(&pool->queue, job);
 
-        job->next = NULL;
-        pthread_mutex_lock(&pool->lock);
-        if (unlikely(pool->closing)) {
-                error = -ESHUTDOWN;
-        } else if (unlikely(atomic_load_explicit(&pool->count, memory_order_relaxed) == pool->capacity)) {
-                pool->wants_room = true;
-                error = -EAGAIN;
-        } else {
-                if (pool->first)
-                        pool->last->next = job;
-                else
-                        pool->first = job;
-                pool->last = job;
-                atomic_store_explicit(&pool->count,
-                                      atomic_load_explicit(&pool->count, memory_order_relaxed) + 1,
-                                      memory_order_release);
-                wake = pool->sleepers > 0;
+        if (unlikely(error == -EAGAIN)) {
+                atomic_store(&pool->wants_room, true);
+                error = job_queue_push(&pool->queue, job); /* room came before it could be told of */
         }
-        pthread_mutex_unlock(&pool->lock);
-        if (wake)
-                pthread_cond_signal(&pool->work);
+        if (likely(error == 0))
+                wake_sleeper(pool);
         return error;
 }
 
@@ -111,56 +109,73 @@ static void relax(void)
 #endif
 }
 
-/* Looks for work without the lock, for a while. */
-static void spin(struct thread_pool *pool)
+/* A refused submitter is told at half empty, so that it is told once for many jobs. */
+static void tell_room(struct thread_pool *pool)
 {
+        if (unlikely(atomic_load(&pool->wants_room)) &&
+            job_queue_count(&pool->queue) <= pool->queue.capacity / 2 &&
+            atomic_exchange(&pool->wants_room, false))
+                ouro_executor_has_room(&pool->executor);
+}
+
+/* Looks for work for a while. */
+static struct ouro_job *spin(struct thread_pool *pool)
+{
+        struct ouro_job *job = job_queue_pop(&pool->queue);
         int64_t end_ns;
 
-        if (pool->spin_ns <= 0 || atomic_load_explicit(&pool->count, memory_order_relaxed) > 0)
-                return;
+        if (job || pool->spin_ns <= 0)
+                return job;
         end_ns = clock_ns() + pool->spin_ns;
         do
                 for (int i = 0; i < SPIN_LOOKS; i++) {
-                        if (atomic_load_explicit(&pool->count, memory_order_relaxed) > 0 ||
-                            atomic_load_explicit(&pool->ending, memory_order_relaxed))
-                                return;
+                        if ((job = job_queue_pop(&pool->queue)) ||
+                            atomic_load_explicit(&pool->closing, memory_order_relaxed))
+                                return job;
                         relax();
                 }
         while (clock_ns() < end_ns);
+        return NULL;
 }
 
-/* Takes the oldest job. With the lock held; the queue is not empty. */
-static struct ouro_job *take(struct thread_pool *pool, bool *ret_room)
+/* Sleeps until it is woken, or nothing will come any more. With the lock held. */
+static void sleep_until_woken(struct thread_pool *pool)
 {
-        unsigned count = atomic_load_explicit(&pool->count, memory_order_relaxed) - 1;
-        struct ouro_job *job = pool->first;
+        while (pool->wakes == 0 && !job_queue_ended(&pool->queue))
+                pthread_cond_wait(&pool->work, &pool->lock);
+        if (pool->wakes > 0)
+                pool->wakes--;
+        else
+                atomic_fetch_sub(&pool->sleepers, 1);
+}
 
-        pool->first = job->next;
-        atomic_store_explicit(&pool->count, count, memory_order_release);
-        *ret_room = pool->wants_room && count <= pool->capacity / 2;
-        if (*ret_room)
-                pool->wants_room = false;
+/* Sleeps until there is a job. NULL: there will be none any more. */
+static struct ouro_job *sleep_for_job(struct thread_pool *pool)
+{
+        struct ouro_job *job;
+
+        pthread_mutex_lock(&pool->lock);
+        for (;;) {
+                atomic_fetch_add(&pool->sleepers, 1);
+                job = job_queue_pop(&pool->queue);
+                if (job || job_queue_ended(&pool->queue)) {
+                        atomic_fetch_sub(&pool->sleepers, 1);
+                        break;
+                }
+                sleep_until_woken(pool);
+        }
+        pthread_mutex_unlock(&pool->lock);
         return job;
 }
 
-/* Waits for work. NULL: the pool is closing and the queue empty. */
 static struct ouro_job *next_job(struct thread_pool *pool)
 {
-        struct ouro_job *job = NULL;
-        bool room = false;
+        struct ouro_job *job = spin(pool);
 
-        spin(pool);
-        pthread_mutex_lock(&pool->lock);
-        while (!pool->first && !pool->closing) {
-                pool->sleepers++;
-                pthread_cond_wait(&pool->work, &pool->lock);
-                pool->sleepers--;
-        }
-        if (pool->first)
-                job = take(pool, &room);
-        pthread_mutex_unlock(&pool->lock);
-        if (room)
-                ouro_executor_has_room(&pool->executor);
+        if (!job)
+                job = sleep_for_job(pool);
+        if (job)
+                tell_room(pool);
         return job;
 }
 
@@ -175,6 +190,7 @@ static void *worker(void *arg)
                 if (ouro_job_begin(job))
                         ouro_job_finish(job, ouro_job_run(job));
         pthread_mutex_lock(&pool->lock);
+        pthread_cond_broadcast(&pool->work); /* the queue has ended: those asleep must know, too */
         last = --pool->running == 0;
         pthread_mutex_unlock(&pool->lock);
         if (last)
@@ -188,18 +204,20 @@ static void pool_close(ouro_executor *executor)
 {
         struct thread_pool *pool = pool_of(executor);
 
+        job_queue_close(&pool->queue);
+        atomic_store(&pool->closing, true);
         pthread_mutex_lock(&pool->lock);
-        pool->closing = true;
-        atomic_store(&pool->ending, true);
         pthread_cond_broadcast(&pool->work);
         pthread_mutex_unlock(&pool->lock);
 }
 
 static void free_pool(struct thread_pool *pool)
 {
-        ouro_executor_fini(&pool->executor);
+        if (pool->executor.state)
+                ouro_executor_fini(&pool->executor);
         pthread_mutex_destroy(&pool->lock);
         pthread_cond_destroy(&pool->work);
+        job_queue_fini(&pool->queue);
         mem_free(pool, pool_bytes(pool->threads_len));
 }
 
@@ -261,8 +279,11 @@ static struct thread_pool *new_pool(const struct ouro_thread_options *options)
 
         if (!pool)
                 return NULL;
+        if (job_queue_init(&pool->queue, options->queue ? options->queue : QUEUE_DEFAULT) < 0) {
+                mem_free(pool, pool_bytes(threads));
+                return NULL;
+        }
         pool->threads_len = threads;
-        pool->capacity = options->queue ? options->queue : QUEUE_DEFAULT;
         pool->spin_ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
         strcpy(pool->name, options->name ? options->name : "ouro");
         pthread_mutex_init(&pool->lock, NULL);
@@ -285,7 +306,7 @@ int ouro_thread_pool_open(const struct ouro_thread_options *given, ouro_executor
                 return -ENOMEM;
         error = ouro_executor_init(&pool->executor, &thread_pool_ops);
         if (error < 0) {
-                mem_free(pool, pool_bytes(pool->threads_len));
+                free_pool(pool);
                 return error;
         }
         error = start_threads(pool, options.stack_bytes);

@@ -22,6 +22,7 @@ enum {
 };
 
 static const int64_t SPIN_DEFAULT_NS = 20 * 1000;
+static const int64_t SPIN_LEAST_NS = 1000;         /* less is not worth the two readings of the clock */
 static const int64_t TRIM_NS = 1000 * 1000 * 1000; /* stacks idle for so long give their pages back */
 
 /* What inbox holds when nothing more may be sent. */
@@ -166,24 +167,29 @@ static void relax(void)
 #endif
 }
 
-/* While jobs are out, one of them may be back sooner than a sleep and a wake would take. True: it is. */
+/* While jobs are out, one of them may be back sooner than a sleep and a wake would take. True: it is. Each
+ * time it is not, the next try is half as long, so that a loop whose jobs run long does not burn the CPU that
+ * they need; sleep_in_ring() makes it long again when a sleep was shorter than a spin. */
 static bool spin(struct ouro_loop *loop)
 {
         int64_t end_ns;
 
-        if (loop->jobs_out == 0 || loop->spin_ns <= 0)
+        if (loop->jobs_out == 0 || loop->spin_now_ns < SPIN_LEAST_NS)
                 return false;
-        end_ns = read_clock() + loop->spin_ns;
+        end_ns = read_clock() + loop->spin_now_ns;
         do {
                 for (int i = 0; i < SPIN_LOOKS; i++) {
-                        if (atomic_load_explicit(&loop->inbox, memory_order_relaxed))
+                        if (atomic_load_explicit(&loop->inbox, memory_order_relaxed)) {
+                                loop->spin_now_ns = loop->spin_ns;
                                 return true;
+                        }
                         relax();
                 }
                 ring_wait(&loop->ring, 0);
                 if (loop->sched.ready)
                         return true;
         } while (read_clock() < end_ns);
+        loop->spin_now_ns /= 2;
         return false;
 }
 
@@ -224,7 +230,8 @@ static int64_t least(int64_t a, int64_t b)
 /* Sleeps in the kernel, unless the inbox has something; limit_ns less than zero: for ever. */
 static int sleep_in_ring(struct ouro_loop *loop, int64_t limit_ns)
 {
-        int64_t timeout_ns = until_next(loop), began_ns = real_ns(loop);
+        int64_t timeout_ns = until_next(loop),
+                began_ns = loop->virtual_clock || loop->jobs_out ? read_clock() : 0;
         int error;
 
         if (limit_ns >= 0)
@@ -237,6 +244,8 @@ static int sleep_in_ring(struct ouro_loop *loop, int64_t limit_ns)
         error = ring_wait(&loop->ring, timeout_ns);
         atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
         loop->now_fresh = false;
+        if (loop->jobs_out > 0 && loop->spin_ns > 0 && read_clock() - began_ns < loop->spin_ns)
+                loop->spin_now_ns = loop->spin_ns;
         if (loop->virtual_clock) /* held by the kernel or by jobs, it runs with real time */
                 loop->now_ns += read_clock() - began_ns;
         return error;
@@ -362,6 +371,7 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         loop->virtual_clock = options->clock == OURO_CLOCK_VIRTUAL;
         loop->now_ns = loop->virtual_clock ? 0 : read_clock();
         loop->spin_ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
+        loop->spin_now_ns = loop->spin_ns;
         loop->drain_ns = options->drain_ns ? options->drain_ns : OURO_SEC(10);
         wheel_init(&loop->wheel, loop->virtual_clock ? 0 : WHEEL_REAL_SHIFT, loop->now_ns);
         loop->root.context.kind = CONTEXT_GROUP;
@@ -384,6 +394,16 @@ static bool allocate_loop(struct loop_memory *memory)
         memory->loop = (struct ouro_loop *)(((uintptr_t)memory->block + LOOP_ALIGN - 1) &
                                             ~(uintptr_t)(LOOP_ALIGN - 1));
         return memory->block != NULL;
+}
+
+static void free_spare_jobs(struct ouro_loop *loop)
+{
+        struct ouro_job *job;
+
+        while ((job = loop->spare_jobs)) {
+                loop->spare_jobs = job->next;
+                mem_free(job, sizeof *job);
+        }
 }
 
 static intptr_t run_main(struct loop_memory *memory, const struct ouro_options *options, ouro_fn *fn,
@@ -411,6 +431,7 @@ static intptr_t run_main(struct loop_memory *memory, const struct ouro_options *
                 ring_close(&loop->ring);
                 sched_destroy(&loop->sched);
                 task_records_return(loop);
+                free_spare_jobs(loop);
         } else {
                 memory->block = NULL; /* the kernel may still write into it */
         }

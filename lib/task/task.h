@@ -97,9 +97,12 @@ struct ouro_loop {
         struct task *fresh_task; /* never used ones of the newest chunk */
         struct task *fresh_end;
         uint32_t fresh_slot;
-        uint64_t ended;  /* tasks so far: the order of ending */
-        size_t jobs_out; /* given to executors and not back */
-        int64_t spin_ns;
+        uint64_t ended;              /* tasks so far: the order of ending */
+        size_t jobs_out;             /* given to executors and not back */
+        struct ouro_job *spare_jobs; /* memory for jobs, by next */
+        size_t spare_jobs_len;
+        int64_t spin_ns;     /* at the most, while jobs are out */
+        int64_t spin_now_ns; /* what has proved worth while */
         int64_t drain_ns;
         int64_t trim_at_ns;
         /* Set by lib/sync when somebody waits for a lock: does this task wait for one whose holder ended? */
