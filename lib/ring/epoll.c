@@ -213,7 +213,6 @@ static void begin_close(struct epoll *epoll, struct op *op)
         struct watch *watch = watch_find(&epoll->watches, op->sqe.fd);
         struct ouro_list lost;
 
-        ring_forget_fd(epoll->ring, op->sqe.fd);
         if (!watch)
                 return;
         list_init(&lost);
