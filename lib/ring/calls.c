@@ -24,21 +24,49 @@ int poll_now(int fd, unsigned events)
         return pollfd.revents & POLLNVAL ? -EBADF : (unsigned short)pollfd.revents;
 }
 
-/* Closing can wait: for dirty data on its way to a server, a terminal's output, a lingering socket. */
-static bool close_may_block(int fd)
+/* As far as it is known here: a question to a server would block. */
+static int stat_here(int fd, struct statx *ret_st)
 {
-        struct linger linger = {0};
-        socklen_t len = sizeof linger;
-        struct stat st;
+        return sys_result(statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, ret_st));
+}
 
-        if (sys_result(fstat(fd, &st)) < 0)
-                return false;
-        if (S_ISSOCK(st.st_mode))
-                return sys_result(getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len)) == 0 &&
-                       linger.l_onoff && linger.l_linger > 0;
-        if (S_ISREG(st.st_mode))
-                return (sys_result(fcntl(fd, F_GETFL)) & O_ACCMODE) != O_RDONLY;
-        return S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
+bool is_file(int fd)
+{
+        struct statx st;
+
+        return stat_here(fd, &st) == 0 && (S_ISREG(st.stx_mode) || S_ISBLK(st.stx_mode));
+}
+
+/* Closing a file of a network file system or of FUSE waits for its dirty data to reach the server; those have
+ * no block device. The rest of a close ends soon, or waits with io_uring too. */
+static bool close_may_flush(int fd)
+{
+        struct statx st;
+
+        return stat_here(fd, &st) == 0 && S_ISREG(st.stx_mode) && st.stx_dev_major == 0 &&
+               (sys_result(fcntl(fd, F_GETFL)) & O_ACCMODE) != O_RDONLY;
+}
+
+/* In a helper: closing a duplicate flushes, and leaves the number ours. */
+static int64_t block_in_flush(const struct io_uring_sqe *sqe)
+{
+        int duplicate = sys_result(fcntl(sqe->fd, F_DUPFD_CLOEXEC, 0));
+
+        return duplicate < 0 ? 0 : sys_result(close(duplicate));
+}
+
+void call_close(struct op *op)
+{
+        int result = sys_result(close(op->sqe.fd));
+
+        if (op->res == 0) /* else an error of the flush, which is told once */
+                finish(op, result);
+}
+
+static enum call_outcome try_close(struct op *op)
+{
+        op->res = 0;
+        return close_may_flush(op->sqe.fd) ? CALL_HELP : CALL_CLOSE;
 }
 
 static enum call_outcome try_poll(struct op *op)
@@ -90,7 +118,7 @@ enum call_outcome call_try(struct op *op, bool quiet)
         case IORING_OP_SHUTDOWN:
                 return finish(op, sys_result(shutdown(op->sqe.fd, (int)op->sqe.len)));
         case IORING_OP_CLOSE:
-                return close_may_block(op->sqe.fd) ? CALL_HELP : finish(op, sys_result(close(op->sqe.fd)));
+                return try_close(op);
         case IORING_OP_OPENAT:
         case IORING_OP_FSYNC:
         case IORING_OP_STATX:
@@ -128,7 +156,7 @@ static int64_t block(struct op *op)
         case IORING_OP_CONNECT:
                 return connect_for_a_tick(op);
         case IORING_OP_CLOSE:
-                return sys_result(close(sqe->fd));
+                return block_in_flush(sqe);
         case IORING_OP_OPENAT:
                 return sys_retry(openat(sqe->fd, pointer(sqe->addr), (int)sqe->open_flags, (mode_t)sqe->len));
         case IORING_OP_FSYNC:
@@ -171,6 +199,8 @@ enum call_outcome call_after_help(struct op *op, bool once)
 {
         if (op->sqe.opcode == IORING_OP_CONNECT)
                 return connect_begun(op, op->res);
+        if (op->sqe.opcode == IORING_OP_CLOSE)
+                return CALL_CLOSE;
         return once && op->res == -EAGAIN ? CALL_WAIT : CALL_DONE;
 }
 

@@ -14,6 +14,7 @@ enum call_outcome {
         CALL_DONE,      /* op->res is the result */
         CALL_WAIT,      /* try again after one of call_progress(op)->events */
         CALL_LATER,     /* try again soon: nothing announces when it makes sense */
+        CALL_CLOSE,     /* call_close(), at the moment of the report */
         CALL_HELP,      /* only a helper can: it may block, but ends by itself */
         CALL_HELP_ONCE, /* it is ready, and still might block for long: a helper, one at a time */
 };
@@ -26,6 +27,7 @@ enum call_place {
         PLACE_HELPER,      /* with the helpers */
         PLACE_HELPER_ONCE, /* with the helpers, and its turn on the descriptor with it */
         PLACE_DONE,        /* about to be reported */
+        PLACE_CLOSE,       /* about to be closed and reported */
 };
 
 /* What is known of an op between its tries; lies in op->backend_data. */
@@ -60,6 +62,10 @@ enum call_outcome call_after_help(struct op *op, bool once);
 
 /* In a helper: might call_block() wait for somebody else, and for ever? */
 bool call_may_wait(const struct op *op);
+
+/* Closes the descriptor and sets op->res. No task may run between this and the report, because the number is
+ * anybody's from here on, and known to be only from there on. */
+void call_close(struct op *op);
 
 /* What an op that was cancelled between its tries returns: io_uring tells of the bytes that it had moved. */
 int32_t call_cancelled(struct op *op);

@@ -38,6 +38,9 @@ static inline uint32_t transfer_len(const struct op *op)
 /* The events that have come, 0 for none, -EBADF. */
 int poll_now(int fd, unsigned events);
 
+/* A regular file or a block device: always ready, and still it may block. */
+bool is_file(int fd);
+
 /* calls_net.c: RECV, SEND, RECVMSG, SENDMSG; ACCEPT; CONNECT. */
 enum call_outcome try_transfer(struct op *op);
 enum call_outcome try_accept(struct op *op);

@@ -156,16 +156,18 @@ enum call_outcome connect_begun(struct op *op, int result)
         return CALL_WAIT;
 }
 
+/* Asking again, as io_uring does, takes the result out of the socket: it would tell the next who connects. */
 static enum call_outcome connect_ends(struct op *op)
 {
-        int fd = op->sqe.fd, error = 0, result = poll_now(fd, POLLOUT);
-        socklen_t len = sizeof error;
+        int result = poll_now(op->sqe.fd, POLLOUT);
 
         if (result == 0)
                 return CALL_WAIT;
         if (result > 0)
-                result = sys_result(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len));
-        return finish(op, result < 0 ? result : -error);
+                result = connect_now(op);
+        if (result == -EALREADY || result == -EINPROGRESS)
+                return CALL_WAIT;
+        return finish(op, result == -EISCONN ? 0 : result);
 }
 
 enum call_outcome try_connect(struct op *op)

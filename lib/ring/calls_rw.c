@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -97,13 +96,6 @@ static ssize_t move_socket(struct op *op)
         if (op->sqe.opcode == IORING_OP_READ)
                 return sys_retry(recv(op->sqe.fd, iov.iov_base, iov.iov_len, MSG_DONTWAIT));
         return sys_retry(send(op->sqe.fd, iov.iov_base, iov.iov_len, MSG_DONTWAIT | MSG_NOSIGNAL));
-}
-
-static bool is_file(int fd)
-{
-        struct stat st;
-
-        return sys_result(fstat(fd, &st)) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
 }
 
 /* Less than was asked for: all there is, or all that a file had in memory. */

@@ -156,6 +156,10 @@ static void advance(struct epoll *epoll, struct op *op, enum call_outcome outcom
         case CALL_LATER:
                 put_later(epoll, op);
                 break;
+        case CALL_CLOSE:
+                put_done(epoll, op);
+                call_progress(op)->place = PLACE_CLOSE;
+                break;
         case CALL_HELP:
                 give(epoll, op, false);
                 break;
@@ -209,7 +213,6 @@ static void begin_close(struct epoll *epoll, struct op *op)
         struct watch *watch = watch_find(&epoll->watches, op->sqe.fd);
         struct ouro_list lost;
 
-        ring_forget_fd(epoll->ring, op->sqe.fd);
         if (!watch)
                 return;
         list_init(&lost);
@@ -337,6 +340,7 @@ static bool epoll_cancel(struct ring *ring, struct op *op)
                 break;
         case PLACE_NONE:
         case PLACE_DONE:
+        case PLACE_CLOSE:
                 break; /* it has a result of its own */
         }
         return true;
@@ -427,6 +431,8 @@ static void deliver(struct ring *ring, struct epoll *epoll)
                 struct op *op = container_of(batch.next, struct op, link);
 
                 list_del(&op->link);
+                if (call_progress(op)->place == PLACE_CLOSE)
+                        call_close(op);
                 ring_complete(ring, op->sqe.user_data, op->res, 0);
         }
 }

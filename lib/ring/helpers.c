@@ -55,6 +55,7 @@ static bool add_helper(struct helpers *helpers)
         }
         list_push(&helpers->running, &helper->link);
         helpers->threads++;
+        helpers->idle++; /* until it looks for work */
         return true;
 }
 
@@ -154,6 +155,7 @@ static void *helper_main(void *arg)
 
         prctl(PR_SET_NAME, "ouro-io");
         pthread_mutex_lock(&helpers->lock);
+        helpers->idle--;
         while ((op = next_op(helpers)))
                 run(helpers, op);
         helpers->threads--;

@@ -22,7 +22,7 @@ struct helpers {
         struct ouro_list ended;    /* threads to be joined */
         unsigned limit;
         unsigned threads; /* in running */
-        unsigned idle;    /* of them, waiting for work */
+        unsigned idle;    /* of them, waiting for work or about to look for it */
         unsigned waiting; /* of them, in a call that may last for ever */
         size_t queued_len;
         bool closing;

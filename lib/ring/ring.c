@@ -147,12 +147,20 @@ void ring_forget_fd(struct ring *ring, int fd)
                 ring->fds[fd] &= FD_OPS;
 }
 
+/* One that was closed by another thread (io-wq, a helper) may be open again and in use, and its new owner
+ * waiting in ouro_close() for that to end: FD_CLOSING is theirs then. */
+static void forget_closed(struct ring *ring, int fd)
+{
+        if (fd >= 0 && (uint32_t)fd < ring->fds_len && (ring->fds[fd] & FD_OPS) == 0)
+                ring_forget_fd(ring, fd);
+}
+
 /* The number of a closed descriptor is used anew at once, maybe by a completion of this very batch: it must
  * be known as open before any task runs. */
 static void note_descriptors(struct ring *ring, const struct op *op)
 {
         if (op->sqe.opcode == IORING_OP_CLOSE)
-                ring_forget_fd(ring, op->sqe.fd);
+                forget_closed(ring, op->sqe.fd);
         else if ((op->sqe.opcode == IORING_OP_ACCEPT || op->sqe.opcode == IORING_OP_OPENAT) && op->res >= 0)
                 ring_forget_fd(ring, op->res);
 }
