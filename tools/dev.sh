@@ -148,8 +148,9 @@ command_sanitize()
 {
         # shellcheck disable=SC2086
         install_missing $build_packages $tool_packages $test_packages
-        build build-asan -Dtests=enabled -Db_sanitize=address,undefined
-        build build-tsan -Dtests=enabled -Db_sanitize=thread
+        # gcc sees things in code that a sanitizer has changed: warnings are errors in the other builds.
+        build build-asan -Dtests=enabled -Dwerror=false -Db_sanitize=address,undefined
+        build build-tsan -Dtests=enabled -Dwerror=false -Db_sanitize=thread
         rm -f build-asan/meson-logs/testlog-*.json build-tsan/meson-logs/testlog-*.json
         failed=0
         setups='uring epoll'

@@ -249,6 +249,14 @@ static struct coro *leave_to_loop(struct sched *sched, struct coro *fresh)
         return &sched->loop;
 }
 
+/* To one that inherits the stack this is a switch too: it arrives like any other. */
+static sanitize_not_instrumented void leave_for_good(struct sched *sched, const struct coro *to)
+{
+        if (sched->cxx)
+                *sched->cxx = (struct cxx_globals){NULL, 0};
+        sanitize_leave(NULL, extent_of(sched, to));
+}
+
 sanitize_not_instrumented struct coro_next coro_exit(intptr_t result)
 {
         struct sched *sched = sched_current;
@@ -266,17 +274,16 @@ sanitize_not_instrumented struct coro_next coro_exit(intptr_t result)
                 if (inherits(to, stack)) {
                         to->stack = stack;
                         sched->current = to;
+                        if (unlikely(sched->careful_switch))
+                                leave_for_good(sched, to);
                         return (struct coro_next){NULL, (intptr_t)to};
                 }
                 to = leave_to_loop(sched, to);
         }
         give_stack_back(sched, stack);
         sched->current = to;
-        if (unlikely(sched->careful_switch)) {
-                if (sched->cxx)
-                        *sched->cxx = (struct cxx_globals){NULL, 0};
-                sanitize_leave(NULL, extent_of(sched, to));
-        }
+        if (unlikely(sched->careful_switch))
+                leave_for_good(sched, to);
         return (struct coro_next){to->sp, to->value};
 }
 

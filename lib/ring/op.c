@@ -101,7 +101,8 @@ static intptr_t wait_as(struct op *op, const struct wait_kind *kind)
                         error = wait_until_ready(sched, op, events_before(op), kind);
                         if (error < 0)
                                 return error;
-                } else if (op->res != -ECANCELED && op->res != -EINTR) {
+                } else if ((op->res != -ECANCELED && op->res != -EINTR) ||
+                           op->sqe.opcode == IORING_OP_CLOSE) {
                         return op->res;
                 } else if (op->closed) {
                         return -EBADF;
@@ -136,6 +137,7 @@ static void let_fall_idle(struct sched *sched, uint32_t *word, int fd)
 {
         struct coro *self = sched->current;
 
+        *word |= FD_CLOSING;
         if ((*word & FD_OPS) == 0)
                 return;
         self->waiter.what = (void *)(intptr_t)fd;
@@ -145,25 +147,31 @@ static void let_fall_idle(struct sched *sched, uint32_t *word, int fd)
         coro_suspend(sched);
 }
 
-/* The system call, and not an operation: once the kernel has closed the descriptor it may hand out the number
- * again, to a task that runs before a completion has been seen. That one must not find it marked as closing.
- * Without a wait between the two lines at the end nobody else of this loop can run there. */
+/* No memory for an operation: closing must act all the same. */
+static int close_at_once(struct ring *ring, int fd)
+{
+        ring_forget_fd(ring, fd);
+        return sys_result(close(fd));
+}
+
 int op_close_fd(int fd)
 {
         struct sched *sched = sched_current;
         uint32_t *word;
+        struct op op;
+        int result;
 
         if (unlikely(!sched))
                 return -EPERM;
         if (fd < 0)
                 return -EBADF;
-        word = ring_fd(sched->ring, fd);
-        if (!word)
-                return -ENOMEM;
-        if (*word & FD_CLOSING)
+        word = ring_fd(sched->ring,
+                       fd); /* NULL, for want of memory: then nothing is under way on it either */
+        if (word && (*word & FD_CLOSING))
                 return -EBADF;
-        *word |= FD_CLOSING;
-        let_fall_idle(sched, word, fd);
-        sched->ring->fds[fd] = 0; /* the table may have moved */
-        return sys_result(close(fd));
+        if (word)
+                let_fall_idle(sched, word, fd);
+        io_uring_prep_close(op_begin(&op), fd); /* its completion takes FD_CLOSING away */
+        result = (int)op_wait_uncut(&op);
+        return likely(result != -ENOMEM) ? result : close_at_once(sched->ring, fd);
 }

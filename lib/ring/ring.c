@@ -140,6 +140,23 @@ static void wake_closer(struct ring *ring, int fd)
         }
 }
 
+/* fd names another file now, or none: nothing that was known of it holds. */
+void ring_forget_fd(struct ring *ring, int fd)
+{
+        if (fd >= 0 && (uint32_t)fd < ring->fds_len)
+                ring->fds[fd] &= FD_OPS;
+}
+
+/* The number of a closed descriptor is used anew at once, maybe by a completion of this very batch: it must
+ * be known as open before any task runs. */
+static void note_descriptors(struct ring *ring, const struct op *op)
+{
+        if (op->sqe.opcode == IORING_OP_CLOSE)
+                ring_forget_fd(ring, op->sqe.fd);
+        else if ((op->sqe.opcode == IORING_OP_ACCEPT || op->sqe.opcode == IORING_OP_OPENAT) && op->res >= 0)
+                ring_forget_fd(ring, op->res);
+}
+
 static void end_op(struct ring *ring, struct op *op, uint32_t index)
 {
         struct ring_slot *slot = &ring->slots[index];
@@ -149,6 +166,7 @@ static void end_op(struct ring *ring, struct op *op, uint32_t index)
                 list_del(&op->link);
         }
         op->state = OP_IDLE;
+        note_descriptors(ring, op);
         ring->in_flight -= !op->internal;
         if (slot->fd >= 0) {
                 uint32_t word = --ring->fds[slot->fd];

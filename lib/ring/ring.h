@@ -90,4 +90,7 @@ void ring_cancel_fd(struct ring *ring, int fd);
 /* The word of a descriptor, or NULL: negative, or no memory to count it. */
 uint32_t *ring_fd(struct ring *ring, int fd);
 
+/* It has been closed: what was known of it holds no more. */
+void ring_forget_fd(struct ring *ring, int fd);
+
 #endif

@@ -17,6 +17,7 @@ static const struct {
         const struct backend *backend;
 } backends[] = {
         {OURO_BACKEND_URING, &backend_uring}, /* best first */
+        {OURO_BACKEND_EPOLL, &backend_epoll},
 };
 
 struct choice {

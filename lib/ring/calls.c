@@ -1,0 +1,234 @@
+/* calls.c - which call an entry is, how it is tried, and how a helper does it.
+ *
+ * Nobody's O_NONBLOCK is ever changed, since the description may be shared with others. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ring/calls_impl.h"
+
+int poll_now(int fd, unsigned events)
+{
+        struct pollfd pollfd = {.fd = fd, .events = (short)events};
+        int result;
+
+        if (fd < 0)
+                return -EBADF;
+        result = sys_retry(poll(&pollfd, 1, 0));
+        if (result < 0)
+                return result;
+        return pollfd.revents & POLLNVAL ? -EBADF : (unsigned short)pollfd.revents;
+}
+
+/* Closing can wait: for dirty data on its way to a server, a terminal's output, a lingering socket. */
+static bool close_may_block(int fd)
+{
+        struct linger linger = {0};
+        socklen_t len = sizeof linger;
+        struct stat st;
+
+        if (sys_result(fstat(fd, &st)) < 0)
+                return false;
+        if (S_ISSOCK(st.st_mode))
+                return sys_result(getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len)) == 0 &&
+                       linger.l_onoff && linger.l_linger > 0;
+        if (S_ISREG(st.st_mode))
+                return (sys_result(fcntl(fd, F_GETFL)) & O_ACCMODE) != O_RDONLY;
+        return S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
+}
+
+static enum call_outcome try_poll(struct op *op)
+{
+        int events = poll_now(op->sqe.fd, call_progress(op)->events);
+
+        return events == 0 ? CALL_WAIT : finish(op, events);
+}
+
+/* What lib/io never asks for: links, registered files, multishot. */
+static bool is_supported(const struct io_uring_sqe *sqe)
+{
+        if (sqe->flags & ~(1U << IOSQE_ASYNC_BIT))
+                return false;
+        switch (sqe->opcode) {
+        case IORING_OP_ACCEPT:
+                return sqe->ioprio == 0 && sqe->file_index == 0;
+        case IORING_OP_OPENAT:
+        case IORING_OP_CLOSE:
+                return sqe->file_index == 0;
+        case IORING_OP_POLL_ADD:
+                return sqe->len == 0;
+        default:
+                return true;
+        }
+}
+
+enum call_outcome call_try(struct op *op, bool quiet)
+{
+        if (!is_supported(&op->sqe))
+                return finish(op, -EINVAL);
+        switch (op->sqe.opcode) {
+        case IORING_OP_NOP:
+                return finish(op, 0);
+        case IORING_OP_RECV:
+        case IORING_OP_SEND:
+        case IORING_OP_RECVMSG:
+        case IORING_OP_SENDMSG:
+                return try_transfer(op);
+        case IORING_OP_READ:
+        case IORING_OP_WRITE:
+                return try_rw(op, quiet);
+        case IORING_OP_ACCEPT:
+                return try_accept(op);
+        case IORING_OP_CONNECT:
+                return try_connect(op);
+        case IORING_OP_POLL_ADD:
+                return try_poll(op);
+        case IORING_OP_SHUTDOWN:
+                return finish(op, sys_result(shutdown(op->sqe.fd, (int)op->sqe.len)));
+        case IORING_OP_CLOSE:
+                return close_may_block(op->sqe.fd) ? CALL_HELP : finish(op, sys_result(close(op->sqe.fd)));
+        case IORING_OP_OPENAT:
+        case IORING_OP_FSYNC:
+        case IORING_OP_STATX:
+        case IORING_OP_UNLINKAT:
+        case IORING_OP_RENAMEAT:
+                return CALL_HELP;
+        default:
+                return finish(op, -EINVAL);
+        }
+}
+
+static int64_t block_in_fsync(const struct io_uring_sqe *sqe)
+{
+        if (sqe->fsync_flags & ~IORING_FSYNC_DATASYNC)
+                return -EINVAL;
+        return sqe->fsync_flags ? sys_retry(fdatasync(sqe->fd)) : sys_retry(fsync(sqe->fd));
+}
+
+static int64_t block_in_accept(const struct io_uring_sqe *sqe)
+{
+        int ready = poll_now(sqe->fd, POLLIN);
+
+        if (ready <= 0)
+                return ready == 0 ? -EAGAIN : ready;
+        return sys_retry(accept4(sqe->fd, pointer(sqe->addr), pointer(sqe->addr2), (int)sqe->accept_flags));
+}
+
+static int64_t block(struct op *op)
+{
+        const struct io_uring_sqe *sqe = &op->sqe;
+
+        switch (sqe->opcode) {
+        case IORING_OP_ACCEPT:
+                return block_in_accept(sqe);
+        case IORING_OP_CONNECT:
+                return connect_for_a_tick(op);
+        case IORING_OP_CLOSE:
+                return sys_result(close(sqe->fd));
+        case IORING_OP_OPENAT:
+                return sys_retry(openat(sqe->fd, pointer(sqe->addr), (int)sqe->open_flags, (mode_t)sqe->len));
+        case IORING_OP_FSYNC:
+                return block_in_fsync(sqe);
+        case IORING_OP_STATX:
+                return sys_retry(statx(sqe->fd, pointer(sqe->addr), (int)sqe->statx_flags, sqe->len,
+                                       pointer(sqe->off)));
+        case IORING_OP_UNLINKAT:
+                return sys_retry(unlinkat(sqe->fd, pointer(sqe->addr), (int)sqe->unlink_flags));
+        case IORING_OP_RENAMEAT:
+                return sys_retry(renameat2(sqe->fd, pointer(sqe->addr), (int)sqe->len, pointer(sqe->addr2),
+                                           sqe->rename_flags));
+        default:
+                return -EINVAL;
+        }
+}
+
+void call_block(struct op *op, bool once)
+{
+        bool rw = op->sqe.opcode == IORING_OP_READ || op->sqe.opcode == IORING_OP_WRITE;
+
+        if (rw && once && poll_now(op->sqe.fd, call_turn(op)) == 0)
+                finish(op, -EAGAIN);
+        else if (rw)
+                block_in_rw(op, once);
+        else
+                finish(op, block(op));
+}
+
+void call_block_here(struct op *op, bool once)
+{
+        struct pipe_guard guard;
+
+        guard_enter(&guard);
+        call_block(op, once);
+        guard_leave(&guard, op->sqe.opcode == IORING_OP_WRITE && op->res == -EPIPE);
+}
+
+enum call_outcome call_after_help(struct op *op, bool once)
+{
+        if (op->sqe.opcode == IORING_OP_CONNECT)
+                return connect_begun(op, op->res);
+        return once && op->res == -EAGAIN ? CALL_WAIT : CALL_DONE;
+}
+
+/* Opening a FIFO waits for its other end. */
+bool call_may_wait(const struct op *op)
+{
+        struct stat st;
+
+        if (op->sqe.opcode != IORING_OP_OPENAT || (op->sqe.open_flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)))
+                return false;
+        return sys_result(fstatat(op->sqe.fd, pointer(op->sqe.addr), &st, 0)) == 0 && S_ISFIFO(st.st_mode);
+}
+
+int32_t call_cancelled(struct op *op)
+{
+        uint32_t done_bytes = op->sqe.opcode == IORING_OP_CONNECT ? 0 : call_progress(op)->done_bytes;
+
+        return done_bytes ? (int32_t)done_bytes : -ECANCELED;
+}
+
+unsigned call_turn(const struct op *op)
+{
+        switch (op->sqe.opcode) {
+        case IORING_OP_RECV:
+        case IORING_OP_RECVMSG:
+                return op->sqe.msg_flags & (MSG_OOB | MSG_ERRQUEUE) ? 0 : POLLIN;
+        case IORING_OP_READ:
+        case IORING_OP_ACCEPT:
+                return POLLIN;
+        case IORING_OP_SEND:
+        case IORING_OP_SENDMSG:
+                return has_address(op) ? 0 : POLLOUT;
+        case IORING_OP_WRITE:
+                return POLLOUT;
+        default:
+                return 0;
+        }
+}
+
+static unsigned events_of(const struct op *op)
+{
+        switch (op->sqe.opcode) {
+        case IORING_OP_RECV:
+        case IORING_OP_RECVMSG:
+                if (op->sqe.msg_flags & MSG_ERRQUEUE)
+                        return 0; /* POLLERR comes unasked */
+                return op->sqe.msg_flags & MSG_OOB ? POLLPRI : POLLIN;
+        case IORING_OP_READ:
+        case IORING_OP_ACCEPT:
+                return POLLIN;
+        case IORING_OP_POLL_ADD:
+                return op->sqe.poll32_events | POLLRDHUP; /* io_uring tells of it unasked */
+        default:
+                return POLLOUT;
+        }
+}
+
+void call_begin(struct op *op)
+{
+        *call_progress(op) = (struct call_progress){.events = (uint16_t)events_of(op)};
+}
