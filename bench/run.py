@@ -64,7 +64,7 @@ THREADS = [
      ("value", AT_MOST, 100)),
 ]
 
-# What an echo row compares: key of the load's line, text, unit, target and aim at 50 connections over TCP
+# What an echo row compares: key of the load's line, text, unit, target at 50 connections over TCP, aim over TCP
 ECHO_OF_RAW = [
     ("server_cpu_us", "CPU per request", "us", ("ratio", AT_MOST, 1.05), ("ratio", AT_MOST, 1.03)),
     ("rps", "requests/s", "/s", None, None),
@@ -270,13 +270,12 @@ def median_of(fields, key):
     return statistics.median(sample[key] for sample in fields)
 
 
-def add_echo_rows(bench, where, results, reference, comparisons, with_limits):
+def add_echo_rows(bench, where, results, reference, comparisons, with_target, with_aim):
     label = reference if reference == "libuv" else f"{reference} (floor)"
     for key, text, unit, target, aim in comparisons:
         ours = [sample[key] for sample in results["ouro"]]
         theirs = [sample[key] for sample in results[reference]]
-        if not with_limits:
-            target = aim = None
+        target, aim = target if with_target else None, aim if with_aim else None
         row(bench, f"{where}: {text}", unit, statistics.median(ours), statistics.median(theirs), label,
             [a / b for a, b in zip(ours, theirs)], target, aim)
 
@@ -306,10 +305,10 @@ def run_echoes(bench):
                 continue
             print_servers(where, results)
             floor = min(RAW_SERVERS, key=lambda server: median_of(results[server], "server_cpu_us"))
-            with_limits = kind == "tcp" and connections == 50
-            add_echo_rows(bench, where, results, floor, ECHO_OF_RAW, with_limits)
+            tcp, tcp_50 = kind == "tcp", kind == "tcp" and connections == 50
+            add_echo_rows(bench, where, results, floor, ECHO_OF_RAW, tcp_50, tcp)
             if "libuv" in results:
-                add_echo_rows(bench, where, results, "libuv", ECHO_OF_LIBUV, with_limits)
+                add_echo_rows(bench, where, results, "libuv", ECHO_OF_LIBUV, tcp_50, tcp_50)
 
 
 # ---- the table --------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ static struct life live(long n, int64_t fall_asleep_ns)
         int64_t asleep_ns = 0;
 
         all.asleep = 0;
-        OURO_GROUP (g) {
+        OURO_GROUP(g) {
                 for (long i = 0; i < n; i++)
                         bench_check(ouro_go(sleeper, NULL), "ouro_go");
                 created_ns = bench_now_ns();

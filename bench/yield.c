@@ -49,7 +49,7 @@ static double yield_ns(long tasks, long switches, ouro_fn *fn)
         int64_t end_ns = 0;
 
         stop = false;
-        OURO_GROUP (g) {
+        OURO_GROUP(g) {
                 for (long i = 1; i < tasks; i++)
                         bench_check(ouro_go(fn, NULL), "ouro_go");
                 yield_times(2); /* all have started, on stacks that have been touched */

@@ -111,7 +111,7 @@ static int remove_file(const struct file *file)
 
         OURO_SHIELD
         {
-                OURO_TIMEOUT (STRESS_STEP_NS) {
+                OURO_TIMEOUT(STRESS_STEP_NS) {
                         r = remove_names(file);
                 }
         }
@@ -150,7 +150,7 @@ intptr_t file_round(void *arg)
 
         file.piece = corpus_pick(slot->stress->corpus,
                                  (enum corpus_size)random_below(&slot->random, CORPUS_SIZES), &slot->random);
-        OURO_TIMEOUT (slot_limit(slot, STRESS_STEP_NS)) {
+        OURO_TIMEOUT(slot_limit(slot, STRESS_STEP_NS)) {
                 r = whole_file(&file);
         }
         if (r < 0)

@@ -32,7 +32,7 @@ intptr_t sleep_round(void *arg)
         int64_t ns = (int64_t)random_below(&slot->random, OURO_MS(SLEEP_MS_MAX));
         int r = 0;
 
-        OURO_TIMEOUT (slot_limit(slot, STRESS_STEP_NS)) {
+        OURO_TIMEOUT(slot_limit(slot, STRESS_STEP_NS)) {
                 r = sleep_once(slot, ns);
         }
         return r;
@@ -87,7 +87,7 @@ static int pass_items(struct channel *channel)
         ouro_task ends[2];
         int r = 0, error = 0;
 
-        OURO_GROUP (both, &error) {
+        OURO_GROUP(both, &error) {
                 ends[0] = ouro_create_task(send_items, channel);
                 ends[1] = ouro_create_task(receive_items, channel);
                 r = ouro_gather(ends, 2, NULL);
@@ -107,7 +107,7 @@ intptr_t channel_round(void *arg)
         channel.chan = ouro_chan_new(sizeof(struct item), random_below(&slot->random, CHANNEL_CAPACITY_MAX));
         if (!channel.chan)
                 return -ENOMEM;
-        OURO_TIMEOUT (slot_limit(slot, STRESS_STEP_NS)) {
+        OURO_TIMEOUT(slot_limit(slot, STRESS_STEP_NS)) {
                 r = pass_items(&channel);
         }
         freed = ouro_chan_free(channel.chan);

@@ -96,7 +96,7 @@ static int run_batch(struct batch *batch)
         ouro_task jobs[BATCH_MAX];
         int r = 0;
 
-        OURO_GROUP_KEEP_GOING (jobs_group) {
+        OURO_GROUP_KEEP_GOING(jobs_group) {
                 for (unsigned i = 0; i < batch->count; i++)
                         jobs[i] = ouro_submit(pool, squeeze, OURO_IN(batch->requests[i]),
                                               OURO_OUT(batch->results[i]));
@@ -110,7 +110,7 @@ static int run_single(struct batch *batch)
 {
         ouro_task job;
 
-        OURO_GROUP_KEEP_GOING (job_group) {
+        OURO_GROUP_KEEP_GOING(job_group) {
                 job = ouro_submit(batch->slot->stress->pool, squeeze, OURO_IN(batch->requests[0]),
                                   OURO_OUT(batch->results[0]));
                 batch->told[0] = ouro_wait_for(job, slot_limit(batch->slot, STRESS_STEP_NS));

@@ -82,7 +82,7 @@ static int exchange_in_two(struct exchange *exchange)
         ouro_task halves[2];
         int r = 0, error = 0;
 
-        OURO_GROUP (both, &error) {
+        OURO_GROUP(both, &error) {
                 halves[0] = ouro_create_task(send_message, exchange);
                 halves[1] = ouro_create_task(receive_echo, exchange);
                 r = ouro_gather(halves, 2, NULL);
@@ -137,7 +137,7 @@ static int64_t one_message(struct slot *slot, int fd, uint64_t sequence)
 
         begin_exchange(slot, fd, sequence, &exchange);
         begin_ns = tool_now_ns();
-        OURO_TIMEOUT (slot_limit(slot, STRESS_STEP_NS)) {
+        OURO_TIMEOUT(slot_limit(slot, STRESS_STEP_NS)) {
                 r = exchange_message(&exchange);
         }
         if (r < 0)

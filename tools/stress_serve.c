@@ -147,7 +147,7 @@ static int accept_one(struct acceptor *acceptor)
 /* Ends when its listener is closed; the group then waits for the connections that are still open. */
 static intptr_t accept_all(void *arg)
 {
-        OURO_GROUP_KEEP_GOING (connections) {
+        OURO_GROUP_KEEP_GOING(connections) {
                 while (accept_one(arg) >= 0)
                         ;
         }

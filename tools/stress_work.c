@@ -182,7 +182,7 @@ static int work_with_servers(struct stress *stress)
         struct echo_servers servers;
         int r = -ECANCELED, stopped = 0, error = 0;
 
-        OURO_GROUP (all, &error) {
+        OURO_GROUP(all, &error) {
                 r = echo_serve(stress, &servers);
                 if (r < 0)
                         break;

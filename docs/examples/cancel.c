@@ -32,7 +32,7 @@ static intptr_t serve(void *arg)
                 printf("%s: received %zd bytes\n", session->name, n);
         OURO_SHIELD
         {
-                OURO_TIMEOUT (OURO_MS(50), &expired) {
+                OURO_TIMEOUT(OURO_MS(50), &expired) {
                         say_goodbye(session->fd);
                 }
         }

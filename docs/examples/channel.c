@@ -46,7 +46,7 @@ static intptr_t all_workers(void *arg)
         struct line *line = arg;
         int error;
 
-        OURO_GROUP (group, &error) {
+        OURO_GROUP(group, &error) {
                 for (int i = 0; i < WORKERS; i++)
                         ouro_create_task_in(group, worker, line);
         }
@@ -74,7 +74,7 @@ static intptr_t main_task(void *arg)
 
         (void)arg;
         if (line.jobs != NULL && line.results != NULL) {
-                OURO_GROUP (group, &failed) {
+                OURO_GROUP(group, &failed) {
                         ouro_create_task_in(group, feed, &line);
                         ouro_create_task_in(group, all_workers, &line);
                         error = add_up(line.results);

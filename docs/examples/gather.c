@@ -77,8 +77,8 @@ static intptr_t conversation(int listener, const char *address, ouro_executor *t
         int error = 0;
         long total = 0;
 
-        OURO_TIMEOUT (OURO_SEC(10), &expired) {
-                OURO_GROUP (group, &error) {
+        OURO_TIMEOUT(OURO_SEC(10), &expired) {
+                OURO_GROUP(group, &error) {
                         ouro_create_task_in(group, serve, &listener);
                         ouro_task tasks[] = {
                                 ouro_create_task_in(group, fetch, (void *)address),

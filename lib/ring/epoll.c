@@ -172,7 +172,7 @@ static void try_waiting(struct epoll *epoll, struct watch *watch, uint32_t event
         unsigned nothing_left = watch->helped; /* turns */
         struct ouro_list *node, *tmp;
 
-        list_each_safe (node, tmp, &watch->waiting) {
+        list_each_safe(node, tmp, &watch->waiting) {
                 struct op *op = container_of(node, struct op, link);
                 enum call_outcome outcome;
 
@@ -209,6 +209,7 @@ static void begin_close(struct epoll *epoll, struct op *op)
         struct watch *watch = watch_find(&epoll->watches, op->sqe.fd);
         struct ouro_list lost;
 
+        ring_forget_fd(epoll->ring, op->sqe.fd);
         if (!watch)
                 return;
         list_init(&lost);

@@ -129,7 +129,7 @@ static void wake_closer(struct ring *ring, int fd)
 {
         struct ouro_list *node, *tmp;
 
-        list_each_safe (node, tmp, &ring->closers) {
+        list_each_safe(node, tmp, &ring->closers) {
                 struct coro *closer = container_of(node, struct coro, waiter.link);
 
                 if ((int)(intptr_t)closer->waiter.what != fd)

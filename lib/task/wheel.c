@@ -109,7 +109,7 @@ static void move_down(struct wheel *wheel, unsigned level, unsigned slot)
         list_init(&moving);
         list_splice(&moving, &wheel->slots[level][slot]);
         wheel->occupied[level] &= ~(1ull << slot);
-        list_each_safe (node, tmp, &moving)
+        list_each_safe(node, tmp, &moving)
                 place(wheel, container_of(node, struct ouro_timer, link));
 }
 

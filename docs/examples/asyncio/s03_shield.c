@@ -16,7 +16,7 @@ static intptr_t main_task(void *arg)
         (void)arg;
         bool expired;
         ouro_task task = ouro_create_task(precious, NULL);
-        OURO_TIMEOUT (1 * TICK, &expired) {
+        OURO_TIMEOUT(1 * TICK, &expired) {
                 ouro_await(task);
         }
         if (expired)

@@ -21,7 +21,7 @@ static intptr_t main_task(void *arg)
 {
         (void)arg;
         int error;
-        OURO_GROUP (group, &error) {
+        OURO_GROUP(group, &error) {
                 ouro_create_task_in(group, fails, NULL);
                 ouro_create_task_in(group, sibling, NULL);
         }

@@ -5,8 +5,8 @@ static intptr_t main_task(void *arg)
 {
         (void)arg;
         bool inner, outer;
-        OURO_TIMEOUT (3 * TICK, &outer) {
-                OURO_TIMEOUT (1 * TICK, &inner) {
+        OURO_TIMEOUT(3 * TICK, &outer) {
+                OURO_TIMEOUT(1 * TICK, &inner) {
                         ouro_sleep(9 * TICK);
                 }
                 if (inner)
