@@ -12,29 +12,24 @@
 
 __thread struct sched *sched_current __attribute__((tls_model("initial-exec")));
 
-/* What the C++ ABI keeps for a thread: the exceptions that are being handled, and how many are in flight.
- * Itanium C++ ABI, 2.2.2. Weak: absent in a program without the C++ runtime. */
-struct cxx_globals {
-        void *caught;
-        unsigned uncaught;
-};
+/* Itanium C++ ABI, 2.2.2. Weak: absent in a program without the C++ runtime. */
 extern struct cxx_globals *__cxa_get_globals(void) __attribute__((weak));
 
 enum {
         POOL_SHIFT = 24, /* a stack's number holds that of its pool above this */
-        POOLS_MOST = 255,
+        NUMBER_MASK = (1 << POOL_SHIFT) - 1,
+        POOLS_MOST = 254,
 };
 
 void sched_init(struct sched *sched, size_t stack_bytes)
 {
         memset(sched, 0, sizeof *sched);
         sched->current = &sched->loop;
-        sched->loop.stack = STACK_NONE;
+        sched->loop.stack = STACK_LOOP;
         sched->ready_tail = &sched->ready;
         sched->starved_tail = &sched->starved;
         sched->errno_at = &errno;
-        sched->cxx = __cxa_get_globals ? __cxa_get_globals() : NULL;
-        sched->careful_switch = sanitize_active() || sched->cxx;
+        sched->cxx = __cxa_get_globals ? __cxa_get_globals() : &sched->no_cxx;
         sched->loop_extent.tsan = sanitize_fiber_current();
         stack_pool_init(&sched->stacks, stack_bytes);
 }
@@ -51,7 +46,7 @@ void sched_destroy(struct sched *sched)
         stack_pool_destroy(&sched->stacks);
 }
 
-static struct stack_pool *pool_of(struct sched *sched, uint32_t stack)
+static inline struct stack_pool *pool_of(struct sched *sched, uint32_t stack)
 {
         struct stack_pool *pool = &sched->stacks;
 
@@ -80,7 +75,7 @@ static struct stack_pool *pool_for(struct sched *sched, size_t bytes, uint32_t *
         return pool;
 }
 
-static bool take_stack(struct sched *sched, struct coro *coro, struct stack_pool **ret_pool)
+static inline bool take_stack(struct sched *sched, struct coro *coro, struct stack_pool **ret_pool)
 {
         struct stack_pool *pool = &sched->stacks;
         uint32_t index = 0, number;
@@ -95,9 +90,9 @@ static bool take_stack(struct sched *sched, struct coro *coro, struct stack_pool
         return true;
 }
 
-static void give_stack_back(struct sched *sched, uint32_t stack)
+static inline void give_stack_back(struct sched *sched, uint32_t stack)
 {
-        stack_put(pool_of(sched, stack), stack & ((1u << POOL_SHIFT) - 1));
+        stack_put(pool_of(sched, stack), stack & NUMBER_MASK);
         sched->on_stacks--;
         if (likely(!sched->starved))
                 return;
@@ -127,6 +122,23 @@ static void starve(struct sched *sched, struct coro *coro)
         sched->ended(sched, coro, -ENOMEM);
 }
 
+static inline bool is_fresh(const struct coro *coro)
+{
+        return coro->stack == STACK_NONE;
+}
+
+/* Takes the first of the ready queue out. */
+static inline void take_ready(struct sched *sched, struct coro *first)
+{
+        struct coro *next = first->next;
+
+        sched->ready = next;
+        if (likely(next))
+                __builtin_prefetch(next->sp);
+        else
+                sched->ready_tail = &sched->ready;
+}
+
 /* Who runs next: never NULL. */
 static inline struct coro *pick(struct sched *sched)
 {
@@ -134,17 +146,8 @@ static inline struct coro *pick(struct sched *sched)
 
         if (unlikely(!coro || --sched->budget < 0))
                 return &sched->loop;
-        sched->ready = coro->next;
-        if (!sched->ready)
-                sched->ready_tail = &sched->ready;
-        else
-                __builtin_prefetch(sched->ready->sp);
+        take_ready(sched, coro);
         return coro;
-}
-
-static inline bool is_fresh(const struct sched *sched, const struct coro *coro)
-{
-        return coro->stack == STACK_NONE && coro != &sched->loop;
 }
 
 static struct sanitize_stack extent_of(struct sched *sched, const struct coro *coro)
@@ -154,7 +157,7 @@ static struct sanitize_stack extent_of(struct sched *sched, const struct coro *c
         if (coro == &sched->loop)
                 return sched->loop_extent;
         pool = pool_of(sched, coro->stack);
-        return stack_extent(pool, coro->stack & ((1u << POOL_SHIFT) - 1));
+        return stack_extent(pool, coro->stack & NUMBER_MASK);
 }
 
 static void arrive(struct sched *sched, void *fake)
@@ -168,67 +171,89 @@ static void arrive(struct sched *sched, void *fake)
         }
 }
 
-/* The switch for programs with a sanitizer or with C++ exceptions. top: of a fresh coroutine's stack. */
+/* Must a sanitizer or the C++ runtime know of this switch? Whoever is suspended without that left, and
+ * expects to find, a C++ state of zeroes; whoever is suspended with it brings its own state back. */
+static inline bool needs_care(const struct sched *sched)
+{
+        return sanitize_active() || sched->cxx->caught || sched->cxx->uncaught;
+}
+
+/* The switch under a sanitizer, or in the middle of a C++ exception. top: of a fresh coroutine's stack. */
 static __attribute__((noinline)) intptr_t switch_careful(struct sched *sched, struct coro *from,
                                                          struct coro *to, void *top)
 {
-        struct cxx_globals cxx = {NULL, 0}, *cxx_at = sched->cxx;
+        struct cxx_globals cxx = *sched->cxx;
         void *fake = NULL;
         intptr_t value;
 
-        if (cxx_at) {
-                cxx = *cxx_at;
-                *cxx_at = (struct cxx_globals){NULL, 0};
-        }
+        *sched->cxx = (struct cxx_globals){NULL, 0};
         sanitize_leave(&fake, extent_of(sched, to));
         if (top)
                 value = switch_start(&from->sp, top, to, sched->errno_at);
         else
                 value = switch_to(&from->sp, to->sp, to->value, sched->errno_at);
         arrive(sched, fake);
-        if (cxx_at)
-                *cxx_at = cxx;
+        *sched->cxx = cxx;
         return value;
 }
 
-/* A fresh coroutine is next, with a stack of its own. */
-static __attribute__((noinline)) intptr_t start_from(struct sched *sched, struct coro *from, struct coro *to,
-                                                     struct stack_pool *pool)
+static inline intptr_t resume_from(struct sched *sched, struct coro *from, struct coro *to)
 {
-        void *top = stack_top(pool, to->stack & ((1u << POOL_SHIFT) - 1));
-
+        if (unlikely(to == from))
+                return to->value;
         sched->current = to;
-        if (unlikely(sched->careful_switch))
-                return switch_careful(sched, from, to, top);
-        return switch_start(&from->sp, top, to, sched->errno_at);
+        if (unlikely(needs_care(sched)))
+                return switch_careful(sched, from, to, NULL);
+        return switch_to(&from->sp, to->sp, to->value, sched->errno_at);
+}
+
+/* The next one is fresh: it gets a stack of its own. Those for whom there is none are passed over. */
+static __attribute__((noinline)) intptr_t start_from(struct sched *sched, struct coro *from, struct coro *to)
+{
+        struct stack_pool *pool;
+
+        while (unlikely(!take_stack(sched, to, &pool))) {
+                starve(sched, to);
+                to = pick(sched);
+                if (!is_fresh(to))
+                        return resume_from(sched, from, to);
+        }
+        sched->current = to;
+        if (unlikely(needs_care(sched)))
+                return switch_careful(sched, from, to, stack_top(pool, to->stack & NUMBER_MASK));
+        return switch_start(&from->sp, stack_top(pool, to->stack & NUMBER_MASK), to, sched->errno_at);
 }
 
 intptr_t coro_suspend(struct sched *sched)
 {
-        struct coro *from = sched->current, *to;
-        struct stack_pool *pool;
+        struct coro *from = sched->current, *to = pick(sched);
 
-        for (;;) {
-                to = pick(sched);
-                if (likely(!is_fresh(sched, to)))
-                        break;
-                if (likely(take_stack(sched, to, &pool)))
-                        return start_from(sched, from, to, pool);
-                starve(sched, to);
-        }
-        if (to == from)
-                return to->value;
+        if (unlikely(is_fresh(to)))
+                return start_from(sched, from, to);
+        return resume_from(sched, from, to);
+}
+
+int coro_yield(struct sched *sched)
+{
+        struct coro *self = sched->current, *to = sched->ready;
+
+        self->value = 0;
+        coro_ready(sched, self);
+        if (unlikely(!to || is_fresh(to) || --sched->budget < 0))
+                return coro_suspend_int(sched);
+        sched->ready = to->next; /* at the least self */
+        __builtin_prefetch(to->next->sp);
         sched->current = to;
-        if (unlikely(sched->careful_switch))
-                return switch_careful(sched, from, to, NULL);
-        return switch_to(&from->sp, to->sp, to->value, sched->errno_at);
+        if (unlikely(needs_care(sched)))
+                return (int)switch_careful(sched, self, to, NULL);
+        return switch_to_int(&self->sp, to->sp, to->value, sched->errno_at);
 }
 
 intptr_t coro_body(struct coro *fresh)
 {
         struct sched *sched = sched_current;
 
-        if (unlikely(sched->careful_switch))
+        if (sanitize_active())
                 arrive(sched, NULL);
         return fresh->start.fn(fresh->start.arg);
 }
@@ -252,8 +277,7 @@ static struct coro *leave_to_loop(struct sched *sched, struct coro *fresh)
 /* To one that inherits the stack this is a switch too: it arrives like any other. */
 static sanitize_not_instrumented void leave_for_good(struct sched *sched, const struct coro *to)
 {
-        if (sched->cxx)
-                *sched->cxx = (struct cxx_globals){NULL, 0};
+        *sched->cxx = (struct cxx_globals){NULL, 0};
         sanitize_leave(NULL, extent_of(sched, to));
 }
 
@@ -270,11 +294,11 @@ sanitize_not_instrumented struct coro_next coro_exit(intptr_t result)
         self->stack = STACK_NONE;
         sched->ended(sched, self, result); /* from here on self may be another coroutine's record */
         to = pick(sched);
-        if (is_fresh(sched, to)) {
+        if (is_fresh(to)) {
                 if (inherits(to, stack)) {
                         to->stack = stack;
                         sched->current = to;
-                        if (unlikely(sched->careful_switch))
+                        if (unlikely(needs_care(sched)))
                                 leave_for_good(sched, to);
                         return (struct coro_next){NULL, (intptr_t)to};
                 }
@@ -282,7 +306,7 @@ sanitize_not_instrumented struct coro_next coro_exit(intptr_t result)
         }
         give_stack_back(sched, stack);
         sched->current = to;
-        if (unlikely(sched->careful_switch))
+        if (unlikely(needs_care(sched)))
                 leave_for_good(sched, to);
         return (struct coro_next){to->sp, to->value};
 }

@@ -36,7 +36,7 @@ struct waiter {
         void *what; /* the queue's owner defines it */
 };
 
-enum { STACK_NONE = UINT32_MAX };
+enum { STACK_NONE = UINT32_MAX, STACK_LOOP = UINT32_MAX - 1 /* the thread's own */ };
 
 struct coro {
         void *sp;       /* suspended here; fresh: the function to call if it can never start, or NULL */
@@ -58,14 +58,20 @@ struct coro {
 
 _Static_assert(sizeof(struct coro) == 64, "one cache line");
 
+/* What the C++ ABI keeps for a thread: the exceptions that are being handled, and how many are in flight. */
+struct cxx_globals {
+        void *caught;
+        unsigned uncaught;
+};
+
 struct sched {
         struct coro *current; /* whose stack we are on */
         struct coro *ready;   /* first of the queue */
         struct coro **ready_tail;
-        int budget;          /* switches left in this pass */
-        bool careful_switch; /* a sanitizer or the C++ runtime must be told of each switch */
+        int budget; /* switches left in this pass */
         int *errno_at;
-        struct cxx_globals *cxx; /* the C++ runtime's state of this thread, or NULL */
+        struct cxx_globals *cxx;   /* of this thread */
+        struct cxx_globals no_cxx; /* what cxx points to where there is no C++ runtime */
         struct coro loop;
         struct stack_pool stacks; /* of the default size; more->next of others */
         struct coro *starved;     /* ready, but short of a stack */
@@ -95,6 +101,19 @@ bool sched_can_trim(const struct sched *sched);
 
 /* Suspends the running coroutine. Returns what coro_wake() is given. */
 intptr_t coro_suspend(struct sched *sched);
+
+/* The same function, for callers that return an int: they can end in a jump to it, and whoever resumes them
+ * returns straight to their caller. (An int is returned in the lower half of the same register.) */
+int coro_suspend_int(struct sched *sched) __asm__("coro_suspend");
+
+static inline int coro_wait_int(struct sched *sched, const struct wait_kind *kind)
+{
+        sched->current->wait = kind;
+        return coro_suspend_int(sched);
+}
+
+/* Lets all others that are ready run first. Returns 0. */
+int coro_yield(struct sched *sched);
 
 /* As coro_suspend(), told what for. */
 static inline intptr_t coro_wait(struct sched *sched, const struct wait_kind *kind)

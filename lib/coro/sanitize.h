@@ -1,6 +1,6 @@
 /* sanitize.h - what the sanitizers, Valgrind and the C++ runtime must be told of a switch.
  *
- * The one header with #if about them: everything else calls these, and asks sched->careful_switch. */
+ * The one header with #if about them: everything else calls these. */
 #ifndef OURO_CORO_SANITIZE_H
 #define OURO_CORO_SANITIZE_H
 

@@ -13,6 +13,9 @@ struct coro;
  * value. Returns what the one that resumes the caller passes. */
 intptr_t switch_to(void **save_sp, void *load_sp, intptr_t value, int *errno_at);
 
+/* The same, for callers that return an int and can so end in a jump to it. */
+int switch_to_int(void **save_sp, void *load_sp, intptr_t value, int *errno_at) __asm__("switch_to");
+
 /* Suspends the caller into *save_sp and runs coro_body(fresh) on the empty stack below stack_top (16-byte
  * aligned), then coro_exit(), and goes where that says. */
 intptr_t switch_start(void **save_sp, void *stack_top, struct coro *fresh, int *errno_at);

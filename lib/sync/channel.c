@@ -10,6 +10,7 @@
 #include "sync/sync.h"
 
 struct ouro_chan {
+        struct sched *sched; /* of the loop whose tasks use it */
         size_t item_bytes;
         size_t capacity;
         size_t first; /* place of the oldest item */
@@ -76,16 +77,23 @@ static inline void take_item(ouro_chan *chan, void *ret_item)
         chan->count--;
 }
 
+/* A loop uses the channel for the first time, or after another one that has left it. */
+static int adopt(struct sched *sched, ouro_chan *chan)
+{
+        if (chan->senders || chan->receivers)
+                return -EPERM;
+        chan->sched = sched;
+        return 0;
+}
+
 /* 0, or why the call makes no sense. An item of no bytes needs no memory. */
-static inline int refuse(struct sched *sched, const ouro_chan *chan, const void *item)
+static inline int refuse(struct sched *sched, ouro_chan *chan, const void *item)
 {
         if (unlikely(!sched))
                 return -EPERM;
         if (unlikely(!chan || (!item && chan->item_bytes)))
                 return -EINVAL;
-        if (unlikely(sync_foreign(sched, chan->senders) || sync_foreign(sched, chan->receivers)))
-                return -EPERM;
-        return 0;
+        return likely(chan->sched == sched) ? 0 : adopt(sched, chan);
 }
 
 /* 0, -EPIPE, or -EAGAIN: full, and nobody takes it. */
@@ -156,7 +164,7 @@ int ouro_chan_send(ouro_chan *chan, const void *item)
         if (likely(error != -EAGAIN))
                 return error;
         sched->current->value = (intptr_t)item;
-        return (int)sync_wait(sched, &chan->senders, &waits_to_send);
+        return sync_wait(sched, &chan->senders, &waits_to_send);
 }
 
 int ouro_chan_recv(ouro_chan *chan, void *ret_item)
@@ -172,7 +180,7 @@ int ouro_chan_recv(ouro_chan *chan, void *ret_item)
         if (likely(error != -EAGAIN))
                 return error;
         sched->current->value = (intptr_t)ret_item;
-        return (int)sync_wait(sched, &chan->receivers, &waits_to_recv);
+        return sync_wait(sched, &chan->receivers, &waits_to_recv);
 }
 
 int ouro_chan_close(ouro_chan *chan)

@@ -23,7 +23,7 @@ int ouro_event_wait(struct ouro_event *event)
                 return error;
         if (sched->current->interrupt)
                 return sched->current->interrupt;
-        return event->is_set ? 0 : (int)sync_wait(sched, &event->waiters, &waits_for_event);
+        return event->is_set ? 0 : sync_wait(sched, &event->waiters, &waits_for_event);
 }
 
 int ouro_event_set(struct ouro_event *event)

@@ -66,7 +66,7 @@ static int lock_as(struct ouro_mutex *mutex, const struct wait_kind *kind)
         if (error < 0)
                 return error;
         loop_of(sched)->orphan_check = fail_if_orphan;
-        return (int)sync_wait(sched, &mutex->waiters, kind);
+        return sync_wait(sched, &mutex->waiters, kind);
 }
 
 int ouro_mutex_lock(struct ouro_mutex *mutex)
@@ -121,7 +121,7 @@ static const struct wait_kind waits_for_notice = {"condition", sync_cut};
 int ouro_condition_wait(struct ouro_condition *condition, struct ouro_mutex *mutex)
 {
         struct sched *sched = sched_current;
-        intptr_t cut;
+        int cut;
         int error;
 
         if (!sched)
@@ -139,7 +139,7 @@ int ouro_condition_wait(struct ouro_condition *condition, struct ouro_mutex *mut
                 return error;
         cut = sync_wait(sched, &condition->waiters, &waits_for_notice);
         error = lock_as(mutex, &waits_to_lock_uncut);
-        return error < 0 ? error : (int)cut;
+        return error < 0 ? error : cut;
 }
 
 ssize_t ouro_condition_notify(struct ouro_condition *condition, size_t n)

@@ -24,13 +24,13 @@ static inline bool sync_foreign(struct sched *sched, void *waiters)
 }
 
 /* Suspends the caller at the end of a queue. */
-static inline intptr_t sync_wait(struct sched *sched, void **queue, const struct wait_kind *kind)
+static inline int sync_wait(struct sched *sched, void **queue, const struct wait_kind *kind)
 {
         struct coro *self = sched->current;
 
         self->waiter.what = queue;
         queue_push(queue, &self->waiter.link);
-        return coro_wait(sched, kind);
+        return coro_wait_int(sched, kind);
 }
 
 /* Wakes the first of a queue. False: nobody waits. */

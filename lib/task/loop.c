@@ -498,9 +498,7 @@ int ouro_yield(void)
         self = sched->current;
         if (unlikely(self->interrupt))
                 return self->interrupt;
-        self->value = 0;
-        coro_ready(sched, self);
-        return (int)coro_suspend(sched);
+        return coro_yield(sched);
 }
 
 int ouro_sleep(int64_t ns)
@@ -517,7 +515,7 @@ int ouro_sleep(int64_t ns)
         if (unlikely(self->interrupt))
                 return self->interrupt;
         if (__builtin_add_overflow(loop_now(loop), ns, &deadline_ns))
-                return (int)coro_wait(&loop->sched, &waits_forever);
+                return coro_wait_int(&loop->sched, &waits_forever);
         wheel_arm(&loop->wheel, &self->timer, deadline_ns, TIMER_SLEEP);
-        return (int)coro_wait(&loop->sched, &waits_for_time);
+        return coro_wait_int(&loop->sched, &waits_for_time);
 }

@@ -11,51 +11,27 @@
 #include "base/sys.h"
 #include "task/task.h"
 
-enum {
-        CHUNK_TASKS = 4096,
-        CHUNKS_MOST = 65536, /* 268 million tasks */
-};
-
-struct task_chunk {
-        struct task *records;
-        _Atomic(const struct ouro_loop *) loop; /* NULL: kept for the next */
-};
-
-static struct task_chunk directory[CHUNKS_MOST];
-static _Atomic uint32_t chunks;
+struct task_chunk task_directory[CHUNKS_MOST];
+_Atomic uint32_t task_chunks;
 static pthread_mutex_t chunks_lock = PTHREAD_MUTEX_INITIALIZER;
-
-struct task *task_find(const struct ouro_loop *loop, ouro_task handle)
-{
-        struct task_chunk *chunk;
-        struct task *task;
-
-        if (unlikely(handle.slot / CHUNK_TASKS >= atomic_load_explicit(&chunks, memory_order_acquire)))
-                return NULL;
-        chunk = &directory[handle.slot / CHUNK_TASKS];
-        if (unlikely(atomic_load_explicit(&chunk->loop, memory_order_relaxed) != loop))
-                return NULL;
-        task = &chunk->records[handle.slot % CHUNK_TASKS];
-        return likely(task->generation == handle.generation && task->state != TASK_FREE) ? task : NULL;
-}
 
 struct ouro_loop *task_loop(const struct task *task)
 {
-        return (struct ouro_loop *)atomic_load_explicit(&directory[task->slot / CHUNK_TASKS].loop,
+        return (struct ouro_loop *)atomic_load_explicit(&task_directory[task->slot / CHUNK_TASKS].loop,
                                                         memory_order_relaxed);
 }
 
 /* A chunk of an earlier loop, or a new one. NULL: no memory, or no room in the directory. */
 static struct task_chunk *claim_chunk(const struct ouro_loop *loop)
 {
-        uint32_t n = atomic_load(&chunks);
+        uint32_t n = atomic_load(&task_chunks);
         struct task_chunk *chunk = NULL;
         int saved_errno = errno;
         void *records;
 
         for (uint32_t i = 0; i < n; i++)
-                if (!atomic_load_explicit(&directory[i].loop, memory_order_relaxed)) {
-                        chunk = &directory[i];
+                if (!atomic_load_explicit(&task_directory[i].loop, memory_order_relaxed)) {
+                        chunk = &task_directory[i];
                         break;
                 }
         if (!chunk && n < CHUNKS_MOST) {
@@ -63,9 +39,9 @@ static struct task_chunk *claim_chunk(const struct ouro_loop *loop)
                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
                 errno = saved_errno;
                 if (records != MAP_FAILED) {
-                        chunk = &directory[n];
+                        chunk = &task_directory[n];
                         chunk->records = records;
-                        atomic_store_explicit(&chunks, n + 1, memory_order_release);
+                        atomic_store_explicit(&task_chunks, n + 1, memory_order_release);
                 }
         }
         if (chunk)
@@ -84,19 +60,14 @@ static bool add_chunk(struct ouro_loop *loop)
                 return false;
         loop->fresh_task = chunk->records;
         loop->fresh_end = chunk->records + CHUNK_TASKS;
-        loop->fresh_slot = (uint32_t)(chunk - directory) * CHUNK_TASKS;
+        loop->fresh_slot = (uint32_t)(chunk - task_directory) * CHUNK_TASKS;
         return true;
 }
 
-struct task *task_record(struct ouro_loop *loop)
+struct task *task_record_fresh(struct ouro_loop *loop)
 {
         struct task *task;
 
-        if (likely(loop->free_tasks)) {
-                task = task_of(loop->free_tasks);
-                loop->free_tasks = task->coro.next;
-                return task;
-        }
         if (unlikely(loop->fresh_task == loop->fresh_end) && !add_chunk(loop))
                 return NULL;
         task = loop->fresh_task++;
@@ -106,24 +77,15 @@ struct task *task_record(struct ouro_loop *loop)
         return task;
 }
 
-void task_record_free(struct ouro_loop *loop, struct task *task)
-{
-        if (task->state != TASK_SPENT)
-                task->generation++;
-        task->state = TASK_FREE;
-        task->coro.next = loop->free_tasks;
-        loop->free_tasks = &task->coro;
-}
-
 void task_each(struct ouro_loop *loop, void (*fn)(struct ouro_loop *loop, struct task *task))
 {
-        uint32_t n = atomic_load(&chunks);
+        uint32_t n = atomic_load(&task_chunks);
 
         for (uint32_t i = 0; i < n; i++) {
-                if (atomic_load_explicit(&directory[i].loop, memory_order_relaxed) != loop)
+                if (atomic_load_explicit(&task_directory[i].loop, memory_order_relaxed) != loop)
                         continue;
-                for (struct task *task = directory[i].records; task < directory[i].records + CHUNK_TASKS;
-                     task++)
+                for (struct task *task = task_directory[i].records;
+                     task < task_directory[i].records + CHUNK_TASKS; task++)
                         if (task->state == TASK_ALIVE)
                                 fn(loop, task);
         }
@@ -131,18 +93,26 @@ void task_each(struct ouro_loop *loop, void (*fn)(struct ouro_loop *loop, struct
 
 void task_records_return(struct ouro_loop *loop)
 {
-        uint32_t n = atomic_load(&chunks);
+        uint32_t n = atomic_load(&task_chunks);
 
         pthread_mutex_lock(&chunks_lock);
         for (uint32_t i = 0; i < n; i++)
-                if (atomic_load_explicit(&directory[i].loop, memory_order_relaxed) == loop)
-                        atomic_store_explicit(&directory[i].loop, NULL, memory_order_relaxed);
+                if (atomic_load_explicit(&task_directory[i].loop, memory_order_relaxed) == loop)
+                        atomic_store_explicit(&task_directory[i].loop, NULL, memory_order_relaxed);
         pthread_mutex_unlock(&chunks_lock);
+}
+
+const void *task_records(size_t i, size_t *ret_bytes)
+{
+        if (i >= atomic_load(&task_chunks))
+                return NULL;
+        *ret_bytes = CHUNK_TASKS * sizeof(struct task);
+        return task_directory[i].records;
 }
 
 static __attribute__((destructor)) void unmap_chunks(void)
 {
-        for (uint32_t i = 0; i < atomic_load(&chunks); i++)
-                if (!atomic_load(&directory[i].loop)) /* else a thread still runs in it */
-                        munmap(directory[i].records, CHUNK_TASKS * sizeof(struct task));
+        for (uint32_t i = 0; i < atomic_load(&task_chunks); i++)
+                if (!atomic_load(&task_directory[i].loop)) /* else a thread still runs in it */
+                        munmap(task_directory[i].records, CHUNK_TASKS * sizeof(struct task));
 }

@@ -12,14 +12,6 @@ enum { STACK_LEAST = STACK_MIN_BYTES };
 
 /* ---- creating ---- */
 
-struct ouro_group *task_innermost_group(struct ouro_loop *loop, const struct task *task)
-{
-        for (struct ouro_context *context = task->context; context; context = context->outer)
-                if (context->kind == CONTEXT_GROUP)
-                        return container_of(context, struct ouro_group, context);
-        return &loop->root;
-}
-
 static inline void join_group(struct task *task, struct ouro_group *group)
 {
         task->group = group;
@@ -84,7 +76,26 @@ static bool group_is_open_here(const struct ouro_loop *loop, const struct ouro_g
                task_loop(owner) == loop;
 }
 
-/* The one way in for all forms. 0 and a task, or why there is none. */
+/* The plain form, which is the common one: straight to the innermost group. */
+static inline int create_plain(ouro_fn *fn, void *arg, const char *name, struct task **ret_task)
+{
+        struct ouro_loop *loop = loop_here();
+        struct task *task;
+
+        if (unlikely(!loop))
+                return -EPERM;
+        if (unlikely(!fn))
+                return -EINVAL;
+        task = new_task(loop, name);
+        if (unlikely(!task))
+                return -ENOMEM;
+        coro_create(&loop->sched, &task->coro, fn, arg, 0, NULL);
+        join_group(task, task_innermost_group(loop, task_self(loop)));
+        *ret_task = task;
+        return 0;
+}
+
+/* With options. 0 and a task, or why there is none. */
 static int create(ouro_fn *fn, void *arg, const struct ouro_task_options *options, struct task **ret_task)
 {
         struct ouro_loop *loop = loop_here();
@@ -104,9 +115,8 @@ static int create(ouro_fn *fn, void *arg, const struct ouro_task_options *option
 
 ouro_task ouro_create_task_named(ouro_fn *fn, void *arg, const char *name)
 {
-        struct ouro_task_options options = {.name = name};
         struct task *task;
-        int error = create(fn, arg, &options, &task);
+        int error = create_plain(fn, arg, name, &task);
 
         return likely(error == 0) ? task_handle(task) : task_failed(error);
 }
@@ -122,11 +132,10 @@ ouro_task ouro_create_task_in_named(struct ouro_group *group, ouro_fn *fn, void 
 
 int ouro_go_named(ouro_fn *fn, void *arg, const char *name)
 {
-        struct ouro_task_options options = {.name = name};
         struct task *task;
-        int error = create(fn, arg, &options, &task);
+        int error = create_plain(fn, arg, name, &task);
 
-        if (error == 0)
+        if (likely(error == 0))
                 task->detached = 1;
         return error;
 }

@@ -68,7 +68,19 @@ enum context_state {
         CONTEXT_REASON_SHIFT = 8, /* group: enum ouro_reason of CANCELLED */
 };
 
-struct task_chunk; /* records, and whose they are */
+enum {
+        CHUNK_TASKS = 4096,
+        CHUNKS_MOST = 65536, /* 268 million tasks */
+};
+
+/* Records, and whose they are. */
+struct task_chunk {
+        struct task *records;
+        _Atomic(const struct ouro_loop *) loop; /* NULL: kept for the next */
+};
+
+extern struct task_chunk task_directory[CHUNKS_MOST];
+extern _Atomic uint32_t task_chunks; /* how many of them there are */
 
 struct ouro_loop {
         struct sched sched; /* first: a sched is a loop */
@@ -130,13 +142,46 @@ static inline bool task_is_failed(ouro_task handle)
 }
 
 /* ---- record.c ---- */
-struct task *task_find(const struct ouro_loop *loop, ouro_task handle);
+/* The task of this loop that handle names, or NULL. */
+static inline struct task *task_find(const struct ouro_loop *loop, ouro_task handle)
+{
+        struct task_chunk *chunk = &task_directory[handle.slot / CHUNK_TASKS];
+        struct task *task;
+
+        if (unlikely(handle.slot / CHUNK_TASKS >= atomic_load_explicit(&task_chunks, memory_order_acquire)))
+                return NULL;
+        if (unlikely(atomic_load_explicit(&chunk->loop, memory_order_relaxed) != loop))
+                return NULL;
+        task = &chunk->records[handle.slot % CHUNK_TASKS];
+        return likely(task->generation == handle.generation && task->state != TASK_FREE) ? task : NULL;
+}
+
 struct ouro_loop *task_loop(const struct task *task);
-struct task *task_record(struct ouro_loop *loop); /* a free one, or NULL */
-void task_record_free(struct ouro_loop *loop, struct task *task);
+struct task *task_record_fresh(struct ouro_loop *loop); /* one never used by this loop, or NULL */
+
+static inline struct task *task_record(struct ouro_loop *loop)
+{
+        struct coro *free = loop->free_tasks;
+
+        if (unlikely(!free))
+                return task_record_fresh(loop);
+        loop->free_tasks = free->next;
+        return task_of(free);
+}
+
+static inline void task_record_free(struct ouro_loop *loop, struct task *task)
+{
+        if (likely(task->state != TASK_SPENT))
+                task->generation++;
+        task->state = TASK_FREE;
+        task->coro.next = loop->free_tasks;
+        loop->free_tasks = &task->coro;
+}
+
 void task_each(struct ouro_loop *loop,
                void (*fn)(struct ouro_loop *loop, struct task *task)); /* the living */
-void task_records_return(struct ouro_loop *loop); /* all its chunks, when the loop ends */
+void task_records_return(struct ouro_loop *loop);      /* all its chunks, when the loop ends */
+const void *task_records(size_t i, size_t *ret_bytes); /* the chunk that was mapped i-th, or NULL */
 
 /* ---- task.c ---- */
 struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_fn *fn, void *arg,
@@ -146,9 +191,17 @@ struct task *task_create_job(struct ouro_loop *loop, const char *name, const str
 void task_ended(struct sched *sched, struct coro *coro, intptr_t result);
 intptr_t task_consume(struct ouro_loop *loop, struct task *task);
 void task_release(struct ouro_loop *loop, struct task *task); /* takes back a hold */
-struct ouro_group *task_innermost_group(struct ouro_loop *loop, const struct task *task);
 void task_tell_failure(struct task *task);
 int task_wait_ended(struct ouro_loop *loop, struct task *task, bool may_be_cut); /* 0, -ECANCELED, -ETIME */
+
+/* Where a task puts those that it creates. */
+static inline struct ouro_group *task_innermost_group(struct ouro_loop *loop, const struct task *task)
+{
+        for (struct ouro_context *context = task->context; context; context = context->outer)
+                if (context->kind == CONTEXT_GROUP)
+                        return container_of(context, struct ouro_group, context);
+        return &loop->root;
+}
 
 static inline ouro_task task_handle(const struct task *task)
 {

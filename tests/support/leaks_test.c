@@ -36,6 +36,26 @@ Test(leaks, a_run_leaves_nothing, .fini = leaks_end)
         cr_assert(ouro_run(runs_tasks, NULL) == 0);
 }
 
+enum {
+        TASKS_MANY = 20000, /* more than one mapping of records holds */
+};
+
+static intptr_t runs_many_tasks(void *arg)
+{
+        int error = 0;
+
+        OURO_GROUP(group, &error) {
+                for (int i = 0; i < TASKS_MANY; i++)
+                        ouro_create_task_in(group, sleeps, arg);
+        }
+        return error;
+}
+
+Test(leaks, task_records_are_no_leak, .fini = leaks_end)
+{
+        cr_assert(ouro_run(runs_many_tasks, NULL) == 0);
+}
+
 static void *wait_for_byte(void *fd)
 {
         char byte;
