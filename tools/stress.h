@@ -27,6 +27,8 @@ struct stress_options {
 
 enum {
         STRESS_ADDRESS_ROOM = 108,
+        ECHO_SERVERS = 2,  /* by STRESS_TCP and STRESS_UNIX */
+        ECHO_ACCEPTS = 16, /* at a time, for each: one takes a turn of the loop, and a crowd may be waiting */
 };
 
 struct slot;
@@ -46,8 +48,8 @@ struct stress {
         size_t slot_count;
         bool stopping; /* rounds end soon, no new ones begin */
         int64_t elapsed_ns;
-        const char *backend;                    /* that serves it */
-        char addresses[2][STRESS_ADDRESS_ROOM]; /* of the echo servers, by STRESS_TCP and STRESS_UNIX */
+        const char *backend;                               /* that serves it */
+        char addresses[ECHO_SERVERS][STRESS_ADDRESS_ROOM]; /* of the echo servers */
 };
 
 struct slot {
@@ -83,15 +85,14 @@ intptr_t job_round(void *slot);
 intptr_t sleep_round(void *slot);
 intptr_t channel_round(void *slot);
 
-/* The two echo servers, by STRESS_TCP and STRESS_UNIX. */
 struct acceptor {
         struct echo_totals *echo;
         int fd;
 };
 
 struct echo_servers {
-        struct acceptor acceptors[2];
-        ouro_task tasks[2];
+        struct acceptor acceptors[ECHO_SERVERS];
+        ouro_task tasks[ECHO_SERVERS * ECHO_ACCEPTS];
 };
 
 /* Opens the listeners, fills in stress->addresses, and serves in tasks of the innermost group, to which

@@ -118,6 +118,8 @@ enum {
         OPTION_JSON = 256, /* no letter */
 };
 
+static const char letters[] = ":d:c:t:j:b:s:qh";
+
 static int take_option(int option, struct stress_options *options)
 {
         switch (option) {
@@ -145,11 +147,12 @@ static int take_option(int option, struct stress_options *options)
         }
 }
 
+/* A letter that is known stands for a long option with a value that it does not take. */
 static int refuse_option(int answer, char **argv)
 {
         if (answer == ':')
                 fprintf(stderr, "ouro stress: %s needs a value; see ouro stress --help\n", argv[optind - 1]);
-        else if (optopt > 0 && optopt < 256)
+        else if (optopt > 0 && optopt < 256 && !strchr(letters, optopt))
                 fprintf(stderr, "ouro stress: there is no option -%c; see ouro stress --help\n", optopt);
         else
                 fprintf(stderr, "ouro stress: cannot take %s; see ouro stress --help\n", argv[optind - 1]);
@@ -200,7 +203,7 @@ int stress_parse(int argc, char **argv, struct stress_options *ret_options)
         int option, r = 0;
 
         opterr = 0;
-        while (r == 0 && (option = getopt_long(argc, argv, ":d:c:t:j:b:s:qh", known, NULL)) != -1)
+        while (r == 0 && (option = getopt_long(argc, argv, letters, known, NULL)) != -1)
                 r = option == '?' || option == ':' ? refuse_option(option, argv)
                                                    : take_option(option, &options);
         if (r == 0)

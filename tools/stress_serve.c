@@ -190,16 +190,16 @@ int echo_serve(struct stress *stress, struct echo_servers *servers)
                 ouro_close(servers->acceptors[STRESS_TCP].fd);
                 return servers->acceptors[STRESS_UNIX].fd;
         }
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < ECHO_SERVERS; i++)
                 servers->acceptors[i].echo = &stress->totals->echo;
-                servers->tasks[i] = ouro_create_task(accept_all, &servers->acceptors[i]);
-        }
+        for (int i = 0; i < ECHO_SERVERS * ECHO_ACCEPTS; i++)
+                servers->tasks[i] = ouro_create_task(accept_all, &servers->acceptors[i % ECHO_SERVERS]);
         return 0;
 }
 
 int echo_stop(struct echo_servers *servers)
 {
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < ECHO_SERVERS; i++)
                 ouro_close(servers->acceptors[i].fd);
-        return ouro_gather(servers->tasks, 2, NULL);
+        return ouro_gather(servers->tasks, ECHO_SERVERS * ECHO_ACCEPTS, NULL);
 }

@@ -218,7 +218,7 @@ static intptr_t do_nothing(void *arg)
  * the other, and so need no stacks. */
 static int have_many_tasks(const struct stress *stress)
 {
-        size_t count = TASKS_PER_SLOT * stress->slot_count + 64;
+        size_t count = TASKS_PER_SLOT * stress->slot_count + 2 * ECHO_SERVERS * ECHO_ACCEPTS;
         ouro_task *tasks = calloc(count, sizeof(*tasks));
         int r;
 
