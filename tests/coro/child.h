@@ -12,6 +12,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Sanitizers reserve terabytes, report a stack's overflow their own way, and are not told of every stack:
+ *      Test(room, what_must_hold, .disabled = SANITIZED) */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED false
+#endif
+
 struct child_end {
         int signal; /* that ended it, or 0 */
         int status; /* its exit status */

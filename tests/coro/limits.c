@@ -13,11 +13,7 @@
 
 #include "coro/child.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
+TestSuite(limits, .disabled = SANITIZED);
 
 enum { TASKS = 200, STACK_BYTES = 64 * 1024 };
 
@@ -82,16 +78,12 @@ static void must_do_it(int (*fn)(void))
 
 Test(limits, short_of_address_space_tasks_wait_for_stacks)
 {
-        if (SANITIZED)
-                cr_skip_test("sanitizers reserve terabytes");
         kind_of_limit = RLIMIT_AS;
         must_do_it(runs_short_of_stacks);
 }
 
 Test(limits, under_strict_overcommit_tasks_wait_for_stacks)
 {
-        if (SANITIZED)
-                cr_skip_test("sanitizers map gigabytes");
         kind_of_limit = RLIMIT_DATA;
         must_do_it(runs_short_of_stacks);
 }
@@ -141,8 +133,6 @@ Test(limits, waiting_in_a_circle_for_stacks_ends_with_enomem)
 {
         struct child_end end;
 
-        if (SANITIZED)
-                cr_skip_test("sanitizers reserve terabytes");
         kind_of_limit = RLIMIT_AS;
         end = child_run(runs_parents_on_all_stacks);
         cr_assert(end.signal == 0 && end.status == 1, "signal %d, status %d, said: %s", end.signal,
@@ -177,8 +167,6 @@ static int runs_a_giant(void)
 
 Test(limits, a_task_whose_stack_can_never_be_had_ends_with_enomem_and_is_dropped)
 {
-        if (SANITIZED)
-                cr_skip_test("sanitizers reserve terabytes");
         kind_of_limit = RLIMIT_AS;
         must_do_it(runs_a_giant);
 }
@@ -225,8 +213,6 @@ Test(limits, tasks_run_with_all_memory_locked)
 {
         struct child_end end;
 
-        if (SANITIZED)
-                cr_skip_test("sanitizers map gigabytes");
         end = child_run(runs_with_all_memory_locked);
         if (end.status == 2)
                 cr_skip_test("mlockall() is denied");
@@ -238,8 +224,6 @@ Test(limits, stacks_have_guards_with_all_memory_locked)
 {
         struct child_end end;
 
-        if (SANITIZED)
-                cr_skip_test("sanitizers map gigabytes");
         end = child_run(overflows_with_all_memory_locked);
         if (end.status == 2)
                 cr_skip_test("mlockall() is denied");

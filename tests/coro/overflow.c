@@ -130,13 +130,12 @@ static void must_overflow(int (*fn)(void), const char *stack)
         must_be_report(end.said, stack);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they report it their own way */
-Test(overflow, f55_is_reported_with_task_function_and_stack_size)
+Test(overflow, f55_is_reported_with_task_function_and_stack_size, .disabled = SANITIZED)
 {
         must_overflow(digs_in_a_default_stack, "65536");
 }
 
-Test(overflow, f55_tells_the_tasks_own_stack_size)
+Test(overflow, f55_tells_the_tasks_own_stack_size, .disabled = SANITIZED)
 {
         must_overflow(digs_in_its_own_size, "262144");
 }
@@ -150,12 +149,12 @@ static int digs_in_another_thread(void)
         return 0;
 }
 
-Test(overflow, f55_is_reported_from_a_loop_on_another_thread)
+Test(overflow, f55_is_reported_from_a_loop_on_another_thread, .disabled = SANITIZED)
 {
         must_overflow(digs_in_another_thread, "65536");
 }
 
-Test(overflow, f56_a_frame_larger_than_the_guard_does_not_step_over_it)
+Test(overflow, f56_a_frame_larger_than_the_guard_does_not_step_over_it, .disabled = SANITIZED)
 {
         must_overflow(enters_a_giant_frame, "65536");
         must_overflow(enters_a_frame_over_the_guard, "65536");
@@ -177,7 +176,7 @@ static int digs_with_a_handler_of_its_own(void)
         return run_reporting(digs_too_deep);
 }
 
-Test(overflow, f55_the_programs_own_handler_comes_next)
+Test(overflow, f55_the_programs_own_handler_comes_next, .disabled = SANITIZED)
 {
         struct child_end end = child_run(digs_with_a_handler_of_its_own);
 
@@ -199,7 +198,7 @@ static int faults_elsewhere(void)
         return run_reporting(writes_to_null);
 }
 
-Test(overflow, another_fault_is_not_called_an_overflow)
+Test(overflow, another_fault_is_not_called_an_overflow, .disabled = SANITIZED)
 {
         must_fault(faults_elsewhere, "");
 }
@@ -209,11 +208,10 @@ static int overflows_unreported(void)
         return (int)ouro_run(digs_too_deep, NULL);
 }
 
-Test(overflow, without_the_option_it_is_a_plain_fault)
+Test(overflow, without_the_option_it_is_a_plain_fault, .disabled = SANITIZED)
 {
         must_fault(overflows_unreported, "");
 }
-#endif
 
 static intptr_t nothing(void *arg)
 {
