@@ -75,6 +75,7 @@ static struct stack_pool *pool_for(struct sched *sched, size_t bytes, uint32_t *
         return pool;
 }
 
+/* Sets *ret_pool on failure too; NULL: there is not even a pool of that size. */
 static inline bool take_stack(struct sched *sched, struct coro *coro, struct stack_pool **ret_pool)
 {
         struct stack_pool *pool = &sched->stacks;
@@ -82,51 +83,78 @@ static inline bool take_stack(struct sched *sched, struct coro *coro, struct sta
 
         if (unlikely(coro->value != 0))
                 pool = pool_for(sched, (size_t)coro->value, &index);
+        *ret_pool = pool;
         if (unlikely(!pool || !stack_get(pool, &number)))
                 return false;
         coro->stack = index << POOL_SHIFT | number;
-        *ret_pool = pool;
         return true;
 }
 
 static inline void give_stack_back(struct sched *sched, uint32_t stack)
 {
         stack_put(pool_of(sched, stack), stack & NUMBER_MASK);
-        if (likely(!sched->starved))
-                return;
-        *sched->ready_tail = sched->starved; /* each gets another try */
-        sched->ready_tail = sched->starved_tail;
-        sched->starved = NULL;
-        sched->starved_tail = &sched->starved;
 }
 
-/* Does any coroutine have a stack? */
-static bool any_on_stack(const struct sched *sched)
+static void ready_before_all(struct sched *sched, struct coro *coro)
 {
-        for (const struct stack_pool *pool = &sched->stacks; pool; pool = pool->next)
-                if (pool->free_count < pool->total)
-                        return true;
-        return false;
+        if (!sched->ready)
+                sched->ready_tail = &coro->next;
+        coro->next = sched->ready;
+        sched->ready = coro;
 }
 
-/* No stack for it now: it waits for one that is given back, or, if nobody has one, ends. */
-static void starve(struct sched *sched, struct coro *coro)
+/* A stack of this pool is about to be free: it is for the one that has been short of such a stack longest. */
+static __attribute__((noinline)) void feed_starved(struct sched *sched, const struct stack_pool *pool)
 {
-        void (*unstartable)(void *arg);
+        for (struct coro **at = &sched->starved; *at; at = &(*at)->next) {
+                struct coro *coro = *at;
+                size_t bytes = coro->value ? (size_t)coro->value : sched->stacks.stack_bytes;
 
-        if (any_on_stack(sched)) {
-                coro->next = NULL;
-                *sched->starved_tail = coro;
-                sched->starved_tail = &coro->next;
+                if (stack_round_up(bytes) != pool->stack_bytes)
+                        continue;
+                *at = coro->next;
+                if (sched->starved_tail == &coro->next)
+                        sched->starved_tail = at;
+                ready_before_all(sched, coro);
                 return;
         }
-        unstartable = (void (*)(void *))coro->sp;
+}
+
+static void end_unstartable(struct sched *sched, struct coro *coro)
+{
+        void (*unstartable)(void *arg) = (void (*)(void *))coro->sp;
+
         if (unstartable) {
                 sched_current = NULL; /* it runs outside any task: what it calls gets -EPERM */
                 unstartable(coro->start.arg);
                 sched_current = sched;
         }
         sched->ended(sched, coro, -ENOMEM);
+}
+
+/* No stack for it now: it waits for one that is given back. Where none of its size is out, none will be. */
+static void starve(struct sched *sched, struct coro *coro, const struct stack_pool *pool)
+{
+        if (!pool || pool->total == 0) {
+                end_unstartable(sched, coro);
+                return;
+        }
+        coro->next = NULL;
+        *sched->starved_tail = coro;
+        sched->starved_tail = &coro->next;
+}
+
+bool sched_end_starved(struct sched *sched)
+{
+        struct coro *coro = sched->starved;
+
+        if (!coro)
+                return false;
+        sched->starved = coro->next;
+        if (!sched->starved)
+                sched->starved_tail = &sched->starved;
+        end_unstartable(sched, coro);
+        return true;
 }
 
 static inline bool is_fresh(const struct coro *coro)
@@ -221,7 +249,7 @@ static __attribute__((noinline)) intptr_t start_carefully(struct sched *sched, s
         struct stack_pool *pool;
 
         while (!take_stack(sched, to, &pool)) {
-                starve(sched, to);
+                starve(sched, to, pool);
                 to = pick(sched);
                 if (!is_fresh(to))
                         return resume_from(sched, from, to);
@@ -284,16 +312,6 @@ static inline bool inherits(const struct coro *fresh, uint32_t stack)
         return fresh->value == 0 && stack >> POOL_SHIFT == 0;
 }
 
-/* It is next, but has to be started from a stack that lives: by the loop, before all others. */
-static struct coro *leave_to_loop(struct sched *sched, struct coro *fresh)
-{
-        if (!sched->ready)
-                sched->ready_tail = &fresh->next;
-        fresh->next = sched->ready;
-        sched->ready = fresh;
-        return &sched->loop;
-}
-
 /* To one that inherits the stack this is a switch too: it arrives like any other. */
 static sanitize_not_instrumented void leave_for_good(struct sched *sched, const struct coro *to)
 {
@@ -309,10 +327,13 @@ sanitize_not_instrumented struct coro_next coro_exit(intptr_t result)
 
         if (unlikely(!sched))
                 die("a forked child returned from a task that it inherited");
+        coro_check_stack(sched);
         self = sched->current;
         stack = self->stack;
         self->stack = STACK_NONE;
         sched->ended(sched, self, result); /* from here on self may be another coroutine's record */
+        if (unlikely(sched->starved))
+                feed_starved(sched, pool_of(sched, stack));
         to = pick(sched);
         if (is_fresh(to)) {
                 if (inherits(to, stack)) {
@@ -322,7 +343,8 @@ sanitize_not_instrumented struct coro_next coro_exit(intptr_t result)
                                 leave_for_good(sched, to);
                         return (struct coro_next){NULL, (intptr_t)to};
                 }
-                to = leave_to_loop(sched, to);
+                ready_before_all(sched, to); /* to be started from a stack that lives: by the loop */
+                to = &sched->loop;
         }
         give_stack_back(sched, stack);
         sched->current = to;
@@ -334,7 +356,7 @@ sanitize_not_instrumented struct coro_next coro_exit(intptr_t result)
 void sched_run(struct sched *sched, int budget)
 {
         sched->budget = budget;
-        if (sched->ready)
+        while (sched->ready && sched->budget > 0) /* again: one that has to be started from this stack */
                 coro_suspend(sched);
 }
 
@@ -369,7 +391,26 @@ bool coro_guards(const struct sched *sched, const void *addr)
         return false;
 }
 
+bool coro_owns(struct sched *sched, const struct coro *coro, const void *addr)
+{
+        struct sanitize_stack extent;
+
+        if (coro == &sched->loop || coro->stack == STACK_NONE)
+                return false;
+        extent = extent_of(sched, coro);
+        return (uintptr_t)addr - (uintptr_t)extent.bottom < extent.bytes;
+}
+
 size_t coro_stack_bytes(struct sched *sched, const struct coro *coro)
 {
         return pool_of(sched, coro->stack)->stack_bytes;
+}
+
+_Static_assert(offsetof(struct coro, start.fn) == 24, "the offset in switch_start");
+
+ouro_fn *coro_entry(struct sched *sched, const struct coro *coro)
+{
+        ouro_fn **top = stack_top(pool_of(sched, coro->stack), coro->stack & NUMBER_MASK);
+
+        return top[-2]; /* switch_start leaves it there */
 }

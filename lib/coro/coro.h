@@ -82,6 +82,7 @@ struct sched {
 
         /* Of the room above: a coroutine has returned result, or (fresh) can never start. */
         void (*ended)(struct sched *sched, struct coro *coro, intptr_t result);
+        const char *(*name)(const struct coro *coro); /* of the room above: for a last message */
 };
 
 extern __thread struct sched *sched_current __attribute__((tls_model("initial-exec")));
@@ -91,6 +92,10 @@ void sched_destroy(struct sched *sched);
 
 /* Called by the loop: runs what is ready, at most budget switches, and comes back. */
 void sched_run(struct sched *sched, int budget);
+
+/* Called by the loop when nothing but a stack could set it going again: the one that has been short of one
+ * longest ends. False: none is. */
+bool sched_end_starved(struct sched *sched);
 
 /* Gives memory of stacks back that have been idle since the last call. */
 void sched_trim(struct sched *sched);
@@ -154,8 +159,29 @@ static inline void coro_create(struct sched *sched, struct coro *coro, ouro_fn *
 /* Sets what its waits return on entry from now on, and cuts short the one it is in. */
 void coro_interrupt(struct sched *sched, struct coro *coro, int interrupt);
 
+/* addr lies in this coroutine's stack? */
+bool coro_owns(struct sched *sched, const struct coro *coro, const void *addr);
+
+/* The library was called at here, which is not in the stack of the running coroutine: dies unless it may. */
+void coro_astray(struct sched *sched, const void *here);
+
+/* Dies if a longjmp() has taken control off the stack of the running coroutine. */
+static inline __attribute__((always_inline)) void coro_check_stack(struct sched *sched)
+{
+        const struct coro *self = sched->current;
+        const void *here = __builtin_frame_address(0);
+
+        if (unlikely(self->stack >= sched->stacks.total ||
+                     (uintptr_t)here - (uintptr_t)sched->stacks.stacks[self->stack].slot >=
+                             sched->stacks.stack_bytes))
+                coro_astray(sched, here);
+}
+
 /* The guard page of the running coroutine's stack? Safe in a signal handler. */
 bool coro_guards(const struct sched *sched, const void *addr);
 size_t coro_stack_bytes(struct sched *sched, const struct coro *coro);
+
+/* The function that a coroutine with a stack was entered by. */
+ouro_fn *coro_entry(struct sched *sched, const struct coro *coro);
 
 #endif

@@ -26,19 +26,19 @@
 #endif
 
 enum {
-        GUARD_BYTES = 4096,
-        TOP_BYTES = 4096,            /* of a trimmed stack that stay */
-        SLAB_FIRST = 16,             /* stacks */
-        SLAB_MOST = 4096,            /* stacks */
-        GUARDS_PER_CALL = 1024,      /* UIO_MAXIOV */
-        GUARDS_BY_MPROTECT = 15000,  /* two mappings each, vm.max_map_count is 65,530 by default */
-        PIDFD_SELF_PROCESS = -10001, /* PIDFD_SELF_THREAD_GROUP, include/uapi/linux/pidfd.h, Linux 6.15 */
+        GUARD_BYTES = STACK_PAGE_BYTES,
+        TOP_BYTES = STACK_PAGE_BYTES, /* of a trimmed stack that stay */
+        SLAB_FIRST = 16,              /* stacks */
+        SLAB_MOST = 4096,             /* stacks */
+        GUARDS_PER_CALL = 64,         /* 1 KiB of iovecs, on a stack that may be of the least size */
+        GUARDS_BY_MPROTECT = 15000,   /* two mappings each, vm.max_map_count is 65,530 by default */
+        PIDFD_SELF_PROCESS = -10001,  /* PIDFD_SELF_THREAD_GROUP, include/uapi/linux/pidfd.h, Linux 6.15 */
 };
 
 void stack_pool_init(struct stack_pool *pool, size_t stack_bytes)
 {
         memset(pool, 0, sizeof *pool);
-        pool->stack_bytes = (stack_bytes + GUARD_BYTES - 1) & ~(size_t)(GUARD_BYTES - 1);
+        pool->stack_bytes = stack_round_up(stack_bytes);
 }
 
 void stack_pool_destroy(struct stack_pool *pool)

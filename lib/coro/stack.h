@@ -20,7 +20,13 @@ enum {
         STACK_MIN_BYTES = 16 * 1024,
         STACK_DEFAULT_BYTES = 64 * 1024,
         STACK_MAX_BYTES = 1 << 30,
+        STACK_PAGE_BYTES = 4096,
 };
+
+static inline size_t stack_round_up(size_t bytes)
+{
+        return (bytes + STACK_PAGE_BYTES - 1) & ~(size_t)(STACK_PAGE_BYTES - 1);
+}
 
 struct stack {
         char *slot;     /* its lowest byte: the guard page */

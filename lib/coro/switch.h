@@ -29,4 +29,6 @@ struct coro_next {
 };
 struct coro_next coro_exit(intptr_t result);
 
+/* coro_unwound(), in leave.c, is switch_start's personality routine: no unwinder passes a task's entry. */
+
 #endif

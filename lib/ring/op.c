@@ -33,6 +33,7 @@ static int carry_out(struct sched *sched, struct op *op, const struct wait_kind 
         struct coro *self = sched->current;
         int error;
 
+        coro_check_stack(sched);
         op->complete = wake_waiter;
         op->coro = self;
         op->cancel_asked = op->closed = false;

@@ -267,6 +267,13 @@ static void trim_stacks(struct ouro_loop *loop)
                 loop->trim_at_ns = now_ns + TRIM_NS;
 }
 
+/* Tasks are short of stacks, and all that have one wait for nothing but others: one of the former ends. */
+static bool relieve(struct ouro_loop *loop)
+{
+        return loop->ring.in_flight == 0 && loop->jobs_out == 0 && wheel_empty(&loop->wheel) &&
+               sched_end_starved(&loop->sched);
+}
+
 static void pass(struct ouro_loop *loop, int64_t limit_ns)
 {
         int error = 0;
@@ -279,7 +286,7 @@ static void pass(struct ouro_loop *loop, int64_t limit_ns)
         } else if (!spin(loop)) {
                 if (loop->virtual_clock) /* nothing may be on its way when time jumps */
                         error = ring_wait(&loop->ring, 0);
-                if (error == 0 && !loop->sched.ready && inbox_empty(loop) && !jump(loop)) {
+                if (error == 0 && !loop->sched.ready && inbox_empty(loop) && !jump(loop) && !relieve(loop)) {
                         trim_stacks(loop);
                         error = sleep_in_ring(loop, limit_ns);
                         fire_due(loop);
@@ -368,6 +375,7 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
 {
         sched_init(&loop->sched, options->stack_bytes ? options->stack_bytes : STACK_DEFAULT_BYTES);
         loop->sched.ended = task_ended;
+        loop->sched.name = task_name;
         loop->virtual_clock = options->clock == OURO_CLOCK_VIRTUAL;
         loop->now_ns = loop->virtual_clock ? 0 : read_clock();
         loop->spin_ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
@@ -462,8 +470,10 @@ intptr_t ouro_run_with(const struct ouro_options *given, ouro_fn *main_fn, void 
                 options = *given;
         if (!main_fn || check_options(&options) < 0)
                 return -EINVAL;
-        if (sched_current)
+        if (sched_current) {
+                coro_check_stack(sched_current);
                 return -EBUSY;
+        }
         pthread_once(&once, watch_forks);
         if (!allocate_loop(&memory))
                 return -ENOMEM;

@@ -2,24 +2,42 @@
  *
  * A SIGSEGV or SIGBUS handler on an alternate stack, installed while a run wants it. It tells what it knows
  * and puts the old handler back: the fault comes again, and is that one's (or ends the process). */
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
 #include "base/log.h"
 #include "task/task.h"
 
-enum { ALT_STACK_BYTES = 64 * 1024 };
+enum { ALT_STACK_BYTES = 64 * 1024, FUNCTION_BYTES = 256 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users;
 static struct sigaction old_segv, old_bus;
 static __thread void *alt_stack;
 
+/* "name", or "file+0x123" of a function that is not exported: addr2line(1) knows it. */
+static void tell_function(ouro_fn *fn, char *text, size_t text_bytes)
+{
+        uintptr_t addr = (uintptr_t)fn;
+        Dl_info found;
+
+        if (!dladdr((void *)addr, &found))
+                snprintf(text, text_bytes, "0x%lx", (long)addr);
+        else if (found.dli_sname)
+                snprintf(text, text_bytes, "%s", found.dli_sname);
+        else
+                snprintf(text, text_bytes, "%s+0x%lx", found.dli_fname,
+                         (long)(addr - (uintptr_t)found.dli_fbase));
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
         struct sched *sched = sched_current;
+        char function[FUNCTION_BYTES];
         const struct task *task;
 
         (void)context;
@@ -27,8 +45,10 @@ static void on_fault(int signal, siginfo_t *info, void *context)
         if (!sched || sched->current == &sched->loop || !coro_guards(sched, info->si_addr))
                 return;
         task = task_of(sched->current);
-        log_line(OURO_LOG_ERROR, "task %s overflowed its stack of %zu bytes (guard page included)",
-                 task->name, coro_stack_bytes(sched, sched->current));
+        tell_function(coro_entry(sched, sched->current), function, sizeof function);
+        log_line(OURO_LOG_ERROR,
+                 "task %s, function %s, overflowed its stack of %zu bytes (guard page included)", task->name,
+                 function, coro_stack_bytes(sched, sched->current));
 }
 
 /* Overflowed stacks cannot run a handler: this thread gets a stack for it, unless it has one. */

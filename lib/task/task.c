@@ -282,6 +282,11 @@ void task_ended(struct sched *sched, struct coro *coro, intptr_t result)
         }
 }
 
+const char *task_name(const struct coro *coro)
+{
+        return container_of(coro, const struct task, coro)->name;
+}
+
 /* ---- waiting ---- */
 
 static void cut_waiter(struct sched *sched, struct coro *coro, int interrupt)

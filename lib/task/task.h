@@ -192,6 +192,7 @@ struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_
 struct task *task_create_job(struct ouro_loop *loop, const char *name, const struct wait_kind *kind,
                              void *job);
 void task_ended(struct sched *sched, struct coro *coro, intptr_t result);
+const char *task_name(const struct coro *coro);
 intptr_t task_consume(struct ouro_loop *loop, struct task *task);
 void task_release(struct ouro_loop *loop, struct task *task); /* takes back a hold */
 void task_tell_failure(struct task *task);

@@ -118,21 +118,25 @@ switch_resume:
 
 /* intptr_t switch_start(void **save_sp x0, void *stack_top x1, struct coro *fresh x2, int *errno_at x3)
  *
- * On the new stack the callee-saved registers are ours: x19 keeps the errno pointer. */
+ * On the new stack the callee-saved registers are ours: x19 keeps the errno pointer. The function that it
+ * enters lies at the top, see coro_entry(). */
         .globl  switch_start
         .hidden switch_start
         .type   switch_start, %function
         .p2align 6
 switch_start:
         .cfi_startproc
+        .cfi_personality 0x1b, coro_unwound     /* DW_EH_PE_pcrel | DW_EH_PE_sdata4 */
         hint    #34
         save_all
         mov     x19, x3
-        mov     sp, x1
+        sub     sp, x1, #16
         mov     x29, xzr
         .cfi_def_cfa sp, 0
         .cfi_undefined x30
-1:      msr     fpcr, xzr
+1:      ldr     x9, [x2, #24]
+        msr     fpcr, xzr
+        str     x9, [sp]
         str     wzr, [x19]
         mov     x0, x2
         bl      coro_body

@@ -102,23 +102,26 @@ switch_resume:
 /* intptr_t switch_start(void **save_sp rdi, void *stack_top rsi, struct coro *fresh rdx, int *errno_at rcx)
  *
  * On the new stack the callee-saved registers are ours: r12 keeps the errno pointer, r14 the starter's
- * return address. Body and exit are called and return, so that the processor's return stack stays right. */
+ * return address, and the function that it enters lies at the top, see coro_entry(). Body and exit are called and return, so that the processor's return stack stays right. */
         .globl  switch_start
         .hidden switch_start
         .type   switch_start, @function
         .p2align 6
 switch_start:
         .cfi_startproc
+        .cfi_personality 0x1b, coro_unwound     /* DW_EH_PE_pcrel | DW_EH_PE_sdata4 */
         endbr64
         save_all
         movq    %rcx, %r12
         movq    %r8, %r14
-        movq    %rsi, %rsp
+        leaq    -16(%rsi), %rsp
         xorl    %ebp, %ebp
         .cfi_def_cfa rsp, 0
         .cfi_undefined rip
-2:      ldmxcsr start_mxcsr(%rip)
+2:      movq    24(%rdx), %rax
+        ldmxcsr start_mxcsr(%rip)
         fldcw   start_x87(%rip)
+        movq    %rax, (%rsp)
         movl    $0, (%r12)
         movq    %rdx, %rdi
         call    coro_body
