@@ -202,44 +202,42 @@ static int tell(const struct bench *bench, const struct stress_outcome *outcome)
         return verdict.ok ? TOOL_OK : TOOL_FAILED;
 }
 
-static int run_in_workplace(struct bench *bench)
+static int run_in_workplace(struct bench *bench, struct stress_outcome *outcome)
+{
+        int r = make_workplace(&bench->workplace);
+
+        if (r < 0) {
+                complain("cannot make a directory for the files (TMPDIR chooses where)", r);
+                return r;
+        }
+        r = run_measured(bench, outcome);
+        leave_workplace(&bench->workplace);
+        return r;
+}
+
+/* Tells only when everything has been tidied up: standard output may be a pipe that nobody reads any more. */
+static int run_and_tell(struct bench *bench)
 {
         struct stress_outcome outcome = {.totals = bench->totals};
 
         if (!bench->options->quiet)
                 report_begin(bench->options);
-        if (run_measured(bench, &outcome) < 0)
+        if (run_in_workplace(bench, &outcome) < 0)
                 return TOOL_FAILED;
         return tell(bench, &outcome);
 }
 
-static int run_with_data(struct bench *bench)
-{
-        int r = corpus_make(&bench->corpus, bench->options->seed), status;
-
-        if (r < 0) {
-                complain("no memory for the data", r);
-                return TOOL_FAILED;
-        }
-        bench->totals = calloc(1, sizeof(*bench->totals));
-        status = bench->totals ? run_in_workplace(bench) : TOOL_FAILED;
-        if (!bench->totals)
-                complain("no memory for the counts", -ENOMEM);
-        free(bench->totals);
-        corpus_free(&bench->corpus);
-        return status;
-}
-
 static int stress(struct bench *bench)
 {
-        int r = make_workplace(&bench->workplace), status;
+        int r = corpus_make(&bench->corpus, bench->options->seed), status = TOOL_FAILED;
 
-        if (r < 0) {
-                complain("cannot make a directory for the files (TMPDIR chooses where)", r);
-                return TOOL_FAILED;
-        }
-        status = run_with_data(bench);
-        leave_workplace(&bench->workplace);
+        bench->totals = calloc(1, sizeof(*bench->totals));
+        if (r < 0 || !bench->totals)
+                complain("no memory for the data", -ENOMEM);
+        else
+                status = run_and_tell(bench);
+        free(bench->totals);
+        corpus_free(&bench->corpus);
         return status;
 }
 
