@@ -43,7 +43,10 @@ struct op {
 
 static inline struct io_uring_sqe *op_begin(struct op *op)
 {
-        memset(op, 0, sizeof *op);
+        memset(&op->sqe, 0, sizeof op->sqe);
+        op->state = OP_IDLE;
+        op->cancel_asked = op->cancel_queued = op->closed = op->internal = false;
+        op->backend_data = 0;
         return &op->sqe;
 }
 

@@ -26,9 +26,8 @@ struct ring_slot {
 };
 
 enum {
-        FD_OPS = (1 << 28) - 1,  /* operations under way on it */
-        FD_CLOSING = 1 << 29,    /* no new ones: somebody closes it */
-        FD_POLL_FIRST = 1 << 30, /* the last receive found no more data than it took */
+        FD_OPS = (1 << 28) - 1, /* operations under way on it */
+        FD_CLOSING = 1 << 29,   /* no new ones: somebody closes it */
 };
 
 struct ring {

@@ -37,7 +37,6 @@ static const struct {
 struct uring {
         struct io_uring ring;
         unsigned enter_flags; /* IORING_ENTER_NO_IOWAIT where it works */
-        bool poll_first;      /* IORING_RECVSEND_POLL_FIRST works */
         bool sigpipe_masked;  /* by us: the kernel would raise it for a write */
         int wake_fd;          /* eventfd, always being read */
         uint64_t wake_count;
@@ -81,19 +80,15 @@ static struct io_uring_sqe *free_entry(struct uring *uring)
 {
         struct io_uring *ring = &uring->ring;
 
-        if (unlikely(unsubmitted(ring) == ring->sq.ring_entries)) {
-                enter(uring, publish(ring), 0, 0, 0); /* an error here comes again in uring_wait() */
+        /* sqe_head is where the kernel's head was when it was last looked at. */
+        if (unlikely(ring->sq.sqe_tail - ring->sq.sqe_head == ring->sq.ring_entries)) {
                 if (unsubmitted(ring) == ring->sq.ring_entries)
+                        enter(uring, publish(ring), 0, 0, 0); /* an error here comes again in uring_wait() */
+                ring->sq.sqe_head = ring->sq.sqe_tail - unsubmitted(ring);
+                if (ring->sq.sqe_tail - ring->sq.sqe_head == ring->sq.ring_entries)
                         return NULL;
         }
         return &ring->sq.sqes[ring->sq.sqe_tail++ & ring->sq.ring_mask];
-}
-
-/* A receive that will find nothing costs a try: skip it where the last one emptied the socket. */
-static void choose_poll_first(struct ring *ring, const struct op *op, struct io_uring_sqe *sqe)
-{
-        if (op->sqe.opcode == IORING_OP_RECV && op->sqe.fd >= 0 && (ring->fds[op->sqe.fd] & FD_POLL_FIRST))
-                sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
 }
 
 static bool uring_submit(struct ring *ring, struct op *op)
@@ -104,8 +99,6 @@ static bool uring_submit(struct ring *ring, struct op *op)
         if (unlikely(!sqe))
                 return false;
         *sqe = op->sqe;
-        if (uring->poll_first)
-                choose_poll_first(ring, op, sqe);
         if (sqe->opcode == IORING_OP_WRITE && ring->quiet_writes)
                 sqe->rw_flags |= RWF_NOSIGNAL;
         return true;
@@ -128,19 +121,6 @@ static bool uring_cancel(struct ring *ring, struct op *op)
 
 /* ---- completion ---- */
 
-/* Remembers whether the socket had more than was taken. */
-static void learn(struct ring *ring, const struct io_uring_cqe *cqe)
-{
-        struct op *op = ring_find(ring, cqe->user_data);
-
-        if (!op || op->sqe.opcode != IORING_OP_RECV || op->sqe.fd < 0)
-                return;
-        if (cqe->res > 0 && !(cqe->flags & IORING_CQE_F_SOCK_NONEMPTY))
-                ring->fds[op->sqe.fd] |= FD_POLL_FIRST;
-        else
-                ring->fds[op->sqe.fd] &= ~(uint32_t)FD_POLL_FIRST;
-}
-
 static void reap(struct ring *ring, struct uring *uring)
 {
         struct io_uring_cq *cq = &uring->ring.cq;
@@ -150,11 +130,8 @@ static void reap(struct ring *ring, struct uring *uring)
         for (; head != tail; head++) {
                 struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
 
-                if (cqe->user_data == 0)
-                        continue;
-                if (uring->poll_first)
-                        learn(ring, cqe);
-                ring_complete(ring, cqe->user_data, cqe->res, cqe->flags);
+                if (cqe->user_data != 0)
+                        ring_complete(ring, cqe->user_data, cqe->res, cqe->flags);
         }
         atomic_store_explicit((_Atomic unsigned *)cq->khead, head, memory_order_release);
 }
@@ -352,7 +329,6 @@ static void tune(struct ring *ring, const struct ring_config *config)
         io_uring_register_iowq_max_workers(&uring->ring, bound);
         if (has(ring, OURO_KERNEL(6, 15)) && (uring->ring.features & IORING_FEAT_NO_IOWAIT))
                 uring->enter_flags = IORING_ENTER_NO_IOWAIT;
-        uring->poll_first = has(ring, OURO_KERNEL(5, 19)) && (uring->ring.flags & IORING_SETUP_SUBMIT_ALL);
         mask_sigpipe(ring);
 }
 
