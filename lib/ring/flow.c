@@ -4,6 +4,7 @@
  * descriptor take turns, first come, first served. */
 #include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "ring/calls.h"
 #include "ring/epoll.h"
@@ -128,6 +129,18 @@ static void advance(struct epoll *epoll, struct op *op, enum call_outcome outcom
         }
 }
 
+/* Who waited for a stream and got less than it asked for has got all: the next one waits without a try.
+ * Should more be there after all, arming tells of it at once. */
+static void note_emptied(struct watch *watch, struct op *op, enum call_outcome outcome)
+{
+        if (op->sqe.opcode != IORING_OP_RECV)
+                return;
+        if (watch->stream == WATCH_STREAM_UNKNOWN)
+                watch->stream = call_is_stream(watch->fd) ? WATCH_STREAM_YES : WATCH_STREAM_NO;
+        watch->emptied = watch->stream == WATCH_STREAM_YES && outcome == CALL_DONE && op->res > 0 &&
+                         (uint32_t)op->res < op->sqe.len;
+}
+
 /* The descriptor has changed: those who wait for it are tried. */
 static void try_waiting(struct epoll *epoll, struct watch *watch, uint32_t events)
 {
@@ -149,6 +162,7 @@ static void try_waiting(struct epoll *epoll, struct watch *watch, uint32_t event
                 if (outcome == CALL_HELP_ONCE)
                         nothing_left |= call_turn(op);
                 watch_take(watch, op);
+                note_emptied(watch, op, outcome);
                 advance(epoll, op, outcome);
         }
 }
@@ -178,6 +192,8 @@ static void begin_close(struct epoll *epoll, struct op *op)
         watch_empty(watch, &lost);
         fail_all(epoll, &lost, -EBADF);
         watch_forget(&epoll->watches, watch);
+        watch->emptied = false;
+        watch->stream = WATCH_STREAM_UNKNOWN;
 }
 
 /* ---- helpers ---- */
@@ -226,7 +242,7 @@ void flow_collect(struct epoll *epoll)
 
 /* ---- submitting ---- */
 
-/* Others of its kind came first, or the caller knows that there is nothing yet. */
+/* Others of its kind came first, or a try would most likely find nothing. */
 static bool must_queue(const struct epoll *epoll, const struct op *op)
 {
         const struct watch *watch = watch_find(&epoll->watches, op->sqe.fd);
@@ -238,7 +254,9 @@ static bool must_queue(const struct epoll *epoll, const struct op *op)
                 return true;
         if (!watch)
                 return false;
-        return (watch->helped & turn) || watch_has_turn(watch, turn);
+        if ((watch->helped & turn) || watch_has_turn(watch, turn))
+                return true;
+        return watch->emptied && op->sqe.opcode == IORING_OP_RECV && !(op->sqe.msg_flags & MSG_DONTWAIT);
 }
 
 /* A helper that reads at the file's position holds its lock, for as long as the disk takes. */
