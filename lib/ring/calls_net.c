@@ -12,13 +12,24 @@
 
 enum { PART_IOV = 8 }; /* vectors of a message that is continued, at a time */
 
-static bool is_stream(int fd)
+static int socket_type(int fd)
 {
         socklen_t len = sizeof(int);
-        int type = 0;
+        int type = -1;
 
-        if (sys_result(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len)) < 0)
-                return false;
+        (void)sys_result(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len));
+        return type;
+}
+
+bool call_is_stream(int fd)
+{
+        return socket_type(fd) == SOCK_STREAM;
+}
+
+static bool has_connections(int fd)
+{
+        int type = socket_type(fd);
+
         return type == SOCK_STREAM || type == SOCK_SEQPACKET;
 }
 
@@ -106,7 +117,7 @@ enum call_outcome try_transfer(struct op *op)
                         return finish(op, progress->done_bytes ? progress->done_bytes : n);
                 progress->done_bytes += (uint32_t)n;
                 if (!(flags & MSG_WAITALL) || (flags & MSG_PEEK) || progress->done_bytes >= message_len(op) ||
-                    !is_stream(op->sqe.fd))
+                    !has_connections(op->sqe.fd))
                         return finish(op, progress->done_bytes);
         }
 }
@@ -178,7 +189,7 @@ enum call_outcome try_connect(struct op *op)
                 return connect_ends(op);
         if (flags < 0)
                 return finish(op, flags);
-        if (!(flags & O_NONBLOCK) && is_stream(op->sqe.fd))
+        if (!(flags & O_NONBLOCK) && has_connections(op->sqe.fd))
                 return CALL_HELP;
         return connect_begun(op, connect_now(op));
 }

@@ -120,6 +120,7 @@ int watch_arm(struct watches *watches, struct watch *watch, uint32_t events, str
                 result = control(watches, EPOLL_CTL_MOD, watch, watch->events | EPOLLET);
         if (result == -ENOENT || result == -EBADF) {
                 watch_empty(watch, lost);
+                watch->stream = WATCH_STREAM_UNKNOWN;
                 watch->generation++;
                 watch->events = events;
                 result = control(watches, EPOLL_CTL_ADD, watch, events | EPOLLET);

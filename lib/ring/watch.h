@@ -26,6 +26,14 @@ struct watch {
         unsigned helped;      /* POLLIN, POLLOUT: a helper does the turn */
         uint32_t at_position; /* ops at the file's position that helpers do; a hint */
         bool registered;      /* as far as we know */
+        bool emptied;         /* the last receive left nothing behind; a hint */
+        uint8_t stream;       /* WATCH_STREAM_... */
+};
+
+enum {
+        WATCH_STREAM_UNKNOWN,
+        WATCH_STREAM_NO,
+        WATCH_STREAM_YES, /* less than was asked for was all there was */
 };
 
 struct watches {

@@ -296,6 +296,45 @@ Test(epoll, idle_descriptor_lets_the_loop_sleep)
         cr_assert(lasts(&drive, OURO_MS(10)));
 }
 
+Test(epoll, hang_up_that_nobody_waits_for_lets_the_loop_sleep)
+{
+        struct op op;
+        int fds[2];
+
+        cr_assert_eq(pipe(fds), 0);
+        io_uring_prep_poll_add(op_begin(&op), fds[1], POLLPRI);
+        drive_start(&drive, &op);
+        drive_waits(&drive, &op);
+        cr_assert_eq(drive_cancel(&drive, &op), -ECANCELED);
+        close(fds[0]); /* POLLERR from now on, asked for or not */
+        cr_assert(lasts(&drive, OURO_MS(10)));
+        close(fds[1]);
+}
+
+/* A receive that emptied the socket lets the next one wait without a try: nothing may be missed by that. */
+Test(epoll, data_that_came_between_two_receives_is_seen)
+{
+        char buf[8];
+        struct op op;
+
+        for (int i = 0; i < 4; i++) {
+                io_uring_prep_recv(op_begin(&op), pair[0], buf, sizeof buf, 0);
+                drive_start(&drive, &op);
+                if (i == 0)
+                        drive_waits(&drive, &op);
+                if (i < 2)
+                        cr_assert_eq(write(pair[1], "abc", 3), 3);
+                cr_assert_eq(drive_finish(&drive, &op), 3);
+                if (i > 0 && i < 3)
+                        cr_assert_eq(write(pair[1], "abc", 3), 3);
+        }
+        io_uring_prep_recv(op_begin(&op), pair[0], buf, sizeof buf, MSG_DONTWAIT);
+        cr_assert_eq(drive_run(&drive, &op), -EAGAIN);
+        shutdown(pair[1], SHUT_WR);
+        io_uring_prep_recv(op_begin(&op), pair[0], buf, sizeof buf, 0);
+        cr_assert_eq(drive_run(&drive, &op), 0);
+}
+
 /* ---- cancelling ---- */
 
 static int listener(int flags, struct sockaddr_in *ret_addr)
