@@ -290,6 +290,7 @@ OURO_API int ouro_wait(ouro_task task);
  *   -EINVAL: tasks is NULL and n is not 0
  *   -ESRCH: one of the handles is stale or foreign
  *   -EDEADLK: one is the caller itself
+ *   -EBUSY: 65,535 places in gathers hold one of them already
  *   -ECANCELED, -ETIME: on entry
  */
 OURO_API int ouro_gather(const ouro_task *tasks, size_t n, intptr_t *ret_results);
@@ -541,7 +542,7 @@ enum {
  * @flags: 0 or OURO_GROUP_KEEP
  * @ret_error: set when the group closes; may be NULL
  *
- * Returns: group; outside a task a group that is not open.
+ * Returns: group; outside a task a group that is not open. NULL for NULL.
  */
 OURO_API struct ouro_group *ouro_group_open(struct ouro_group *group, int flags, int *ret_error);
 
@@ -571,7 +572,7 @@ OURO_API int ouro_group_cancel(struct ouro_group *group);
  * @ns: from now; zero or less has expired already, OURO_FOREVER never does
  * @ret_expired: set when the scope closes; may be NULL
  *
- * Returns: scope.
+ * Returns: scope; outside a task one that is not open. NULL for NULL.
  */
 OURO_API struct ouro_scope *ouro_scope_open(struct ouro_scope *scope, int64_t ns, bool *ret_expired);
 
@@ -593,7 +594,7 @@ OURO_API int ouro_scope_close(struct ouro_scope *scope);
  * ouro_shield_open - open a shield, the function form of OURO_SHIELD
  * @shield: memory for it, to stay in place until ouro_scope_close()
  *
- * Returns: shield.
+ * Returns: shield; outside a task one that is not open. NULL for NULL.
  */
 OURO_API struct ouro_scope *ouro_shield_open(struct ouro_scope *shield);
 

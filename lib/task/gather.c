@@ -43,24 +43,19 @@ static int hold_all(struct ouro_loop *loop, const ouro_task *tasks, size_t n)
         return 0;
 }
 
-/* The record of a held task: its generation may have gone up by one since it was held. */
-static struct task *held(struct ouro_loop *loop, ouro_task handle)
+/* The record of a held task: its generation has gone up by one if it has been consumed since. */
+static struct task *held(ouro_task handle)
 {
-        struct task *task = task_find(loop, handle);
+        struct task *task = &task_directory[handle.slot / CHUNK_TASKS].records[handle.slot % CHUNK_TASKS];
 
-        if (!task) {
-                handle.generation++;
-                task = task_find(loop, handle);
-        }
-        check(task);
+        check(task->generation == handle.generation + (task->state == TASK_SPENT));
         return task;
 }
 
 static int wait_for_all(struct ouro_loop *loop, const ouro_task *tasks, size_t n, bool may_be_cut)
 {
         for (size_t i = 0; i < n; i++) {
-                int cut = task_is_failed(tasks[i]) ? 0
-                                                   : task_wait_ended(loop, held(loop, tasks[i]), may_be_cut);
+                int cut = task_is_failed(tasks[i]) ? 0 : task_wait_ended(loop, held(tasks[i]), may_be_cut);
 
                 if (cut < 0)
                         return cut;
@@ -69,13 +64,13 @@ static int wait_for_all(struct ouro_loop *loop, const ouro_task *tasks, size_t n
 }
 
 /* Fills in the results and finds the error that came first: 0 if there was none. */
-static int read_results(struct ouro_loop *loop, const ouro_task *tasks, size_t n, intptr_t *ret_results)
+static int read_results(const ouro_task *tasks, size_t n, intptr_t *ret_results)
 {
         uint64_t first = UINT64_MAX;
         int error = 0;
 
         for (size_t i = 0; i < n; i++) {
-                struct task *task = task_is_failed(tasks[i]) ? NULL : held(loop, tasks[i]);
+                struct task *task = task_is_failed(tasks[i]) ? NULL : held(tasks[i]);
                 intptr_t result = task ? task->coro.value : (intptr_t)(int64_t)tasks[i].generation;
                 uint64_t turn = task ? (uint64_t)(uintptr_t)task->coro.sp : 0;
 
@@ -93,7 +88,7 @@ static void consume_all(struct ouro_loop *loop, const ouro_task *tasks, size_t n
 {
         for (size_t i = 0; i < n; i++)
                 if (!task_is_failed(tasks[i])) {
-                        struct task *task = held(loop, tasks[i]);
+                        struct task *task = held(tasks[i]);
 
                         task_consume(loop, task);
                         task_release(loop, task);
@@ -132,7 +127,7 @@ int ouro_gather(const ouro_task *tasks, size_t n, intptr_t *ret_results)
                         ouro_cancel(tasks[i]);
                 wait_for_all(loop, tasks, n, false);
         }
-        error = read_results(loop, tasks, n, ret_results);
+        error = read_results(tasks, n, ret_results);
         consume_all(loop, tasks, n);
         return cut < 0 ? cut_because(task_self(loop), cut) : error;
 }
@@ -149,15 +144,15 @@ intptr_t ouro_wait_for(ouro_task handle, int64_t ns)
 
         if (!loop)
                 return -EPERM;
-        if (task_is_failed(handle))
-                return (intptr_t)(int64_t)handle.generation;
         self = task_self(loop);
         if (self->coro.interrupt)
                 return self->coro.interrupt;
+        if (task_is_failed(handle))
+                return (intptr_t)(int64_t)handle.generation;
         cut = hold_all(loop, &handle, 1);
         if (cut < 0)
                 return cut;
-        task = held(loop, handle);
+        task = held(handle);
         if (task->state == TASK_ALIVE) {
                 ouro_scope_open(&scope, ns, NULL);
                 cut = task_wait_ended(loop, task, true);

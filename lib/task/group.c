@@ -11,6 +11,8 @@ struct ouro_group *ouro_group_open(struct ouro_group *group, int flags, int *ret
         struct ouro_loop *loop = loop_here();
         struct task *self = loop ? task_self(loop) : NULL;
 
+        if (unlikely(!group))
+                return NULL;
         *group = (struct ouro_group){
                 .context = {.kind = CONTEXT_GROUP}, .flags = flags, .ret_error = ret_error};
         list_init(&group->members);
@@ -134,7 +136,7 @@ void ouro_group_leave(struct ouro_group *group)
 {
         struct ouro_loop *loop = loop_here();
 
-        if (may_leave(loop, &group->context, CONTEXT_GROUP) < 0)
+        if (may_leave(loop, group ? &group->context : NULL, CONTEXT_GROUP) < 0)
                 return; /* closed at the end of its block */
         group_cancel(loop, group, OURO_CANCEL_LEFT);
         close_group(loop, task_self(loop), group);

@@ -20,10 +20,13 @@ static struct task *open_context(struct ouro_scope *scope, enum context_kind kin
 
 struct ouro_scope *ouro_scope_open(struct ouro_scope *scope, int64_t ns, bool *ret_expired)
 {
-        struct task *self = open_context(scope, CONTEXT_SCOPE);
         struct ouro_loop *loop = loop_here();
+        struct task *self;
         int64_t deadline_ns;
 
+        if (unlikely(!scope))
+                return NULL;
+        self = open_context(scope, CONTEXT_SCOPE);
         scope->ret_expired = ret_expired;
         if (!self)
                 return scope;
@@ -39,8 +42,11 @@ struct ouro_scope *ouro_scope_open(struct ouro_scope *scope, int64_t ns, bool *r
 
 struct ouro_scope *ouro_shield_open(struct ouro_scope *shield)
 {
-        struct task *self = open_context(shield, CONTEXT_SHIELD);
+        struct task *self;
 
+        if (unlikely(!shield))
+                return NULL;
+        self = open_context(shield, CONTEXT_SHIELD);
         shield->ret_expired = NULL;
         if (self)
                 task_refresh(loop_here(), self);
@@ -91,6 +97,6 @@ int ouro_scope_close(struct ouro_scope *scope)
 
 void ouro_scope_leave(struct ouro_scope *scope)
 {
-        if (scope->context.owner)
+        if (scope && scope->context.owner)
                 ouro_scope_close(scope);
 }

@@ -250,6 +250,7 @@ static void ended_badly(struct ouro_loop *loop, struct task *task)
 
 static void main_ended(struct ouro_loop *loop, struct task *task)
 {
+        loop->main = NULL; /* the record may be another task's before the run ends */
         loop->main_done = true;
         loop->main_result = task->coro.value;
         task->told = 1;
@@ -331,7 +332,8 @@ intptr_t ouro_await(ouro_task handle)
         if (unlikely(!loop))
                 return -EPERM;
         if (unlikely(task_is_failed(handle)))
-                return (intptr_t)(int64_t)handle.generation;
+                return loop->sched.current->interrupt ? loop->sched.current->interrupt
+                                                      : (intptr_t)(int64_t)handle.generation;
         task = task_find(loop, handle);
         error = refuse(loop, task);
         if (unlikely(error < 0))
@@ -350,7 +352,7 @@ int ouro_wait(ouro_task handle)
         if (unlikely(!loop))
                 return -EPERM;
         if (unlikely(task_is_failed(handle)))
-                return 0;
+                return loop->sched.current->interrupt;
         task = task_find(loop, handle);
         error = refuse(loop, task);
         if (error < 0 || task->state == TASK_ENDED)

@@ -145,18 +145,22 @@ static inline bool task_is_failed(ouro_task handle)
 }
 
 /* ---- record.c ---- */
-/* The task of this loop that handle names, or NULL. */
+/* The task of this loop that handle names, or NULL. A spent record is nobody's: its generation is already
+ * that of the next task in it. */
 static inline struct task *task_find(const struct ouro_loop *loop, ouro_task handle)
 {
-        struct task_chunk *chunk = &task_directory[handle.slot / CHUNK_TASKS];
+        struct task_chunk *chunk;
         struct task *task;
 
         if (unlikely(handle.slot / CHUNK_TASKS >= atomic_load_explicit(&task_chunks, memory_order_acquire)))
                 return NULL;
+        chunk = &task_directory[handle.slot / CHUNK_TASKS];
         if (unlikely(atomic_load_explicit(&chunk->loop, memory_order_relaxed) != loop))
                 return NULL;
         task = &chunk->records[handle.slot % CHUNK_TASKS];
-        return likely(task->generation == handle.generation && task->state != TASK_FREE) ? task : NULL;
+        if (unlikely(task->generation != handle.generation))
+                return NULL;
+        return likely(task->state == TASK_ALIVE || task->state == TASK_ENDED) ? task : NULL;
 }
 
 struct ouro_loop *task_loop(const struct task *task);
