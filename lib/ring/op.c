@@ -152,11 +152,9 @@ int op_close_fd(int fd)
 
         if (unlikely(!sched))
                 return -EPERM;
-        if (fd < 0)
-                return -EBADF;
         word = ring_fd(sched->ring, fd);
         if (!word)
-                return -ENOMEM;
+                return ring_fd_error(fd);
         if (*word & FD_CLOSING)
                 return -EBADF;
         *word |= FD_CLOSING;
