@@ -2,7 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/sys.h"
 #include "ring/op.h"
 #include "ring/ring.h"
 
@@ -13,14 +16,40 @@ static unsigned clamp(size_t len)
         return len < MOST_BYTES ? (unsigned)len : MOST_BYTES;
 }
 
-int ouro_openat(int dirfd, const char *path, int flags, mode_t mode)
+static int open_with(int dirfd, const char *path, int flags, mode_t mode, unsigned sqe_flags)
 {
         struct op op;
 
+        io_uring_prep_openat(op_begin(&op), dirfd, path, flags | O_CLOEXEC, mode);
+        op.sqe.flags = (__u8)sqe_flags;
+        return (int)op_wait(&op);
+}
+
+/* What a FIFO answers to an open that does not wait for its other end, as io_uring's first try. */
+static bool has_not_waited(int result, int flags)
+{
+        struct stat st;
+
+        if ((flags & (O_NONBLOCK | O_PATH)) || !sched_current->ring->backend->opens_without_waiting)
+                return false;
+        if (result < 0)
+                return result == -ENXIO;
+        return (flags & O_ACCMODE) == O_RDONLY && sys_result(fstat(result, &st)) == 0 && S_ISFIFO(st.st_mode);
+}
+
+int ouro_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+        int fd, waited;
+
         if (!path)
                 return -EINVAL;
-        io_uring_prep_openat(op_begin(&op), dirfd, path, flags | O_CLOEXEC, mode);
-        return (int)op_wait(&op);
+        fd = open_with(dirfd, path, flags, mode, 0);
+        if (likely(fd < 0 && fd != -ENXIO) || likely(!has_not_waited(fd, flags)))
+                return fd;
+        waited = open_with(dirfd, path, flags, mode, IOSQE_ASYNC);
+        if (fd >= 0)
+                (void)sys_result(close(fd)); /* only now: a writer that it has let in must not find nobody */
+        return waited;
 }
 
 int ouro_open(const char *path, int flags, mode_t mode)
@@ -62,14 +91,43 @@ ssize_t ouro_write(int fd, const void *buf, size_t len)
         return write_at(fd, buf, len, (__u64)-1);
 }
 
+/* io_uring passes over an offset where there is no position, and reads or writes all the same. Asked once for
+ * each descriptor. */
+static int refuse_offset(int fd, off_t offset)
+{
+        uint32_t *word;
+        off_t position;
+
+        if (!sched_current)
+                return -EPERM;
+        if (fd < 0)
+                return -EBADF;
+        if (offset < 0)
+                return -EINVAL;
+        word = ring_fd(sched_current->ring, fd);
+        if (!word)
+                return ring_fd_error(fd);
+        if (likely(*word & FD_SEEKS))
+                return 0;
+        position = sys_result(lseek(fd, 0, SEEK_CUR));
+        if (position < 0)
+                return (int)position;
+        *word |= FD_SEEKS;
+        return 0;
+}
+
 ssize_t ouro_pread(int fd, void *buf, size_t len, off_t offset)
 {
-        return offset < 0 ? -EINVAL : read_at(fd, buf, len, (__u64)offset);
+        int error = refuse_offset(fd, offset);
+
+        return unlikely(error < 0) ? error : read_at(fd, buf, len, (__u64)offset);
 }
 
 ssize_t ouro_pwrite(int fd, const void *buf, size_t len, off_t offset)
 {
-        return offset < 0 ? -EINVAL : write_at(fd, buf, len, (__u64)offset);
+        int error = refuse_offset(fd, offset);
+
+        return unlikely(error < 0) ? error : write_at(fd, buf, len, (__u64)offset);
 }
 
 static int sync_file(int fd, unsigned flags)

@@ -20,6 +20,9 @@ struct backend {
         /* It can only wait for sockets that are O_NONBLOCK in full (connect, accept): ours are made so. */
         bool nonblocking_sockets;
 
+        /* It opens a FIFO without waiting for its other end, unless IOSQE_ASYNC is set. */
+        bool opens_without_waiting;
+
         /* Sets ring->impl. 0 or a negated errno: -ENOSYS means that it does not work here (and another
          * may), -ENOMEM, -EMFILE, -ENFILE a shortage (and another would have it too). */
         int (*open)(struct ring *ring, const struct ring_config *config);

@@ -164,10 +164,9 @@ int op_close_fd(int fd)
 
         if (unlikely(!sched))
                 return -EPERM;
-        if (fd < 0)
-                return -EBADF;
-        word = ring_fd(sched->ring,
-                       fd); /* NULL, for want of memory: then nothing is under way on it either */
+        word = ring_fd(sched->ring, fd);
+        if (!word && ring_fd_error(fd) != -ENOMEM) /* for want of memory nothing is under way on it either */
+                return ring_fd_error(fd);
         if (word && (*word & FD_CLOSING))
                 return -EBADF;
         if (word)

@@ -3,13 +3,19 @@
  * Invariants: an op is in the table from ring_begin() to its last completion; while it is there, nobody
  * else may free it or what it was lent. A slot's generation goes up when it is freed. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/sys.h"
 #include "ring/ring.h"
 
-enum { SLOTS_FIRST = 64, FDS_FIRST = 64 };
+enum {
+        SLOTS_FIRST = 64,
+        FDS_FIRST = 64,
+        FDS_BELIEVED = 1 << 16, /* what a wrong number may cost: beyond, a descriptor must exist */
+};
 
 int ring_open(struct ring *ring, struct sched *sched, const struct backend *backend,
               const struct ring_config *config)
@@ -55,6 +61,11 @@ static int grow_slots(struct ring *ring)
         return 0;
 }
 
+int ring_fd_error(int fd)
+{
+        return fd < 0 || sys_result(fcntl(fd, F_GETFD)) < 0 ? -EBADF : -ENOMEM;
+}
+
 uint32_t *ring_fd(struct ring *ring, int fd)
 {
         uint32_t *fds, to = ring->fds_len ? ring->fds_len : FDS_FIRST;
@@ -63,6 +74,8 @@ uint32_t *ring_fd(struct ring *ring, int fd)
                 return NULL;
         if (likely((uint32_t)fd < ring->fds_len))
                 return &ring->fds[fd];
+        if (fd >= FDS_BELIEVED && ring_fd_error(fd) == -EBADF)
+                return NULL;
         while (to <= (uint32_t)fd)
                 to *= 2;
         fds = mem_grow(ring->fds, ring->fds_len * sizeof *fds, to * sizeof *fds);
@@ -84,7 +97,7 @@ static int count_fd(struct ring *ring, const struct op *op, struct ring_slot *sl
                 return 0;
         word = ring_fd(ring, fd);
         if (!word)
-                return -ENOMEM;
+                return ring_fd_error(fd);
         if (*word & FD_CLOSING)
                 return -EBADF;
         ++*word;

@@ -27,6 +27,7 @@ struct ring_slot {
 
 enum {
         FD_OPS = (1 << 28) - 1, /* operations under way on it */
+        FD_SEEKS = 1 << 28,     /* it has a position, and so takes offsets */
         FD_CLOSING = 1 << 29,   /* no new ones: somebody closes it */
 };
 
@@ -86,8 +87,9 @@ struct op *ring_find(struct ring *ring, uint64_t user_data);
 /* Cancels all under way on fd. */
 void ring_cancel_fd(struct ring *ring, int fd);
 
-/* The word of a descriptor, or NULL: negative, or no memory to count it. */
+/* The word of a descriptor, or NULL: no such descriptor, or no memory to count it; ring_fd_error() tells. */
 uint32_t *ring_fd(struct ring *ring, int fd);
+int ring_fd_error(int fd);
 
 /* It has been closed: what was known of it holds no more. */
 void ring_forget_fd(struct ring *ring, int fd);

@@ -386,6 +386,7 @@ static void uring_close(struct ring *ring)
 
 const struct backend backend_uring = {
         .name = "uring",
+        .opens_without_waiting = true,
         .open = uring_open,
         .close = uring_close,
         .submit = uring_submit,
