@@ -137,10 +137,13 @@ bool ouro_job_begin(struct ouro_job *job)
 intptr_t ouro_job_run(struct ouro_job *job)
 {
         struct ouro_job *outer = current_job;
+        struct sched *sched = sched_current;
         intptr_t result;
 
         current_job = job;
+        sched_current = NULL; /* a job is outside any loop, also where it runs on the thread of one */
         result = job->fn(job, job->in, job->out);
+        sched_current = sched;
         current_job = outer;
         return result;
 }

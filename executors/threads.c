@@ -157,6 +157,7 @@ static struct ouro_job *sleep_for_job(struct thread_pool *pool)
         pthread_mutex_lock(&pool->lock);
         for (;;) {
                 atomic_fetch_add(&pool->sleepers, 1);
+                atomic_thread_fence(memory_order_seq_cst); /* as in wake_sleeper(), the other way round */
                 job = job_queue_pop(&pool->queue);
                 if (job || job_queue_ended(&pool->queue)) {
                         atomic_fetch_sub(&pool->sleepers, 1);

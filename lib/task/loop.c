@@ -18,6 +18,7 @@
 
 enum {
         PASS_BUDGET = 128, /* switches before the kernel and the clock are looked at again */
+        TAKE_MOST = 64,    /* messages taken in at a time, twice a pass: no more than a pass can run */
         SPIN_LOOKS = 32,   /* at the inbox, before the clock is read */
 };
 
@@ -94,16 +95,14 @@ bool loop_send(struct ouro_loop *loop, struct ouro_message *newest, struct ouro_
 
 static bool inbox_empty(struct ouro_loop *loop)
 {
-        return atomic_load(&loop->inbox) == NULL;
+        return !loop->taken && atomic_load(&loop->inbox) == NULL;
 }
 
-static void take_in(struct ouro_loop *loop)
+/* The inbox, emptied: oldest first. */
+static struct ouro_message *empty_inbox(struct ouro_loop *loop)
 {
-        struct ouro_message *newest, *message = NULL;
+        struct ouro_message *newest = atomic_exchange(&loop->inbox, NULL), *message = NULL;
 
-        if (likely(atomic_load_explicit(&loop->inbox, memory_order_relaxed) == NULL))
-                return;
-        newest = atomic_exchange(&loop->inbox, NULL);
         while (newest) {
                 struct ouro_message *older = newest->next;
 
@@ -111,11 +110,22 @@ static void take_in(struct ouro_loop *loop)
                 message = newest;
                 newest = older;
         }
-        while (message) {
-                struct ouro_message *next = message->next;
+        return message;
+}
 
+/* Some of what was sent: a flood of it must not keep the tasks that are ready from running. */
+static void take_in(struct ouro_loop *loop)
+{
+        if (likely(!loop->taken)) {
+                if (likely(atomic_load_explicit(&loop->inbox, memory_order_relaxed) == NULL))
+                        return;
+                loop->taken = empty_inbox(loop);
+        }
+        for (int i = 0; i < TAKE_MOST && loop->taken; i++) {
+                struct ouro_message *message = loop->taken;
+
+                loop->taken = message->next;
                 message->deliver(loop, message);
-                message = next;
         }
 }
 
@@ -281,7 +291,7 @@ static void pass(struct ouro_loop *loop, int64_t limit_ns)
         take_in(loop);
         loop->now_fresh = false;
         fire_due(loop);
-        if (loop->sched.ready) {
+        if (loop->sched.ready || loop->taken) {
                 error = ring_wait(&loop->ring, 0);
         } else if (!spin(loop)) {
                 if (loop->virtual_clock) /* nothing may be on its way when time jumps */
@@ -341,7 +351,7 @@ static bool close_inbox(struct ouro_loop *loop)
 {
         struct ouro_message *none = NULL;
 
-        return atomic_compare_exchange_strong(&loop->inbox, &none, &closed_mark);
+        return !loop->taken && atomic_compare_exchange_strong(&loop->inbox, &none, &closed_mark);
 }
 
 /* True: all memory is ours again. */

@@ -107,6 +107,7 @@ struct ouro_loop {
         int64_t trim_at_ns;
         /* Set by lib/sync when somebody waits for a lock: does this task wait for one whose holder ended? */
         void (*orphan_check)(struct ouro_loop *loop, struct task *task);
+        struct ouro_message *taken; /* out of the inbox, oldest first, and not yet delivered */
         _Alignas(64) _Atomic(struct ouro_message *) inbox;
         _Atomic bool sleeping; /* in the kernel, or about to be: needs a wake */
 };

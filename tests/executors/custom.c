@@ -1,0 +1,230 @@
+/* custom.c - two executors that a third party could have written, with ouro/executor.h alone: one does the
+ * job at once, in submit; the other has a thread, takes the newest job first and hands several back at once.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <ouro/executor.h>
+
+#include "executors/suite.h"
+
+/* ---- at once ---- */
+
+static int do_at_once(ouro_executor *executor, struct ouro_job *job)
+{
+        if (executor[1].ops) /* closing */
+                return -ESHUTDOWN;
+        if (ouro_job_begin(job))
+                ouro_job_finish(job, ouro_job_run(job));
+        return 0;
+}
+
+static void close_at_once(ouro_executor *executor)
+{
+        executor[1].ops = executor->ops;
+        ouro_executor_closed(executor);
+}
+
+static void free_at_once(ouro_executor *executor)
+{
+        ouro_executor_fini(executor);
+        free(executor);
+}
+
+static const struct ouro_executor_ops at_once_ops = {
+        .size = sizeof(struct ouro_executor_ops),
+        .name = "at once",
+        .submit = do_at_once,
+        .close = close_at_once,
+        .destroy = free_at_once,
+};
+
+static ouro_executor *open_at_once(unsigned queue)
+{
+        ouro_executor *executor = calloc(2, sizeof *executor);
+
+        (void)queue;
+        return ouro_executor_init(executor, &at_once_ops) == 0 ? executor : NULL;
+}
+
+static const struct executor_kind at_once = {"at once", open_at_once};
+
+#define CASE_AT_ONCE(name)                                                                                   \
+        Test(at_once, name)                                                                                  \
+        {                                                                                                    \
+                suite_##name(&at_once);                                                                      \
+        }
+SUITE_OF_ANY(CASE_AT_ONCE)
+
+/* ---- newest first ---- */
+
+struct stack_executor {
+        ouro_executor executor; /* first */
+        pthread_mutex_t lock;
+        pthread_cond_t work;
+        struct ouro_job *newest;
+        unsigned len, capacity;
+        bool closing, wants_room;
+        pthread_t thread;
+};
+
+static int push(ouro_executor *executor, struct ouro_job *job)
+{
+        struct stack_executor *stack = (struct stack_executor *)executor;
+        int error = 0;
+
+        pthread_mutex_lock(&stack->lock);
+        if (stack->closing) {
+                error = -ESHUTDOWN;
+        } else if (stack->len == stack->capacity) {
+                stack->wants_room = true;
+                error = -EAGAIN;
+        } else {
+                job->next = stack->newest;
+                stack->newest = job;
+                stack->len++;
+                pthread_cond_signal(&stack->work);
+        }
+        pthread_mutex_unlock(&stack->lock);
+        return error;
+}
+
+static struct ouro_job *take_all(struct stack_executor *stack)
+{
+        struct ouro_job *jobs;
+        bool room;
+
+        pthread_mutex_lock(&stack->lock);
+        while (!stack->newest && !stack->closing)
+                pthread_cond_wait(&stack->work, &stack->lock);
+        jobs = stack->newest;
+        stack->newest = NULL;
+        stack->len = 0;
+        room = stack->wants_room;
+        stack->wants_room = false;
+        pthread_mutex_unlock(&stack->lock);
+        if (room)
+                ouro_executor_has_room(&stack->executor);
+        return jobs;
+}
+
+/* Those that ended, of one loop, are handed back together when one of another loop, or nothing, follows. */
+static void *works(void *arg)
+{
+        struct stack_executor *stack = arg;
+        struct ouro_job *jobs, *job, *done = NULL, *oldest = NULL;
+
+        while ((jobs = take_all(stack))) {
+                while ((job = jobs)) {
+                        jobs = job->next;
+                        if (!ouro_job_begin(job))
+                                continue;
+                        if (done && done->loop != job->loop) {
+                                ouro_job_finish_many(done, oldest);
+                                done = NULL;
+                        }
+                        job->result = ouro_job_run(job);
+                        if (!done)
+                                oldest = job;
+                        job->next = done;
+                        done = job;
+                }
+                if (done)
+                        ouro_job_finish_many(done, oldest);
+                done = NULL;
+        }
+        ouro_executor_closed(&stack->executor);
+        return NULL;
+}
+
+static void close_stack(ouro_executor *executor)
+{
+        struct stack_executor *stack = (struct stack_executor *)executor;
+
+        pthread_mutex_lock(&stack->lock);
+        stack->closing = true;
+        pthread_cond_signal(&stack->work);
+        pthread_mutex_unlock(&stack->lock);
+}
+
+static void free_stack(ouro_executor *executor)
+{
+        struct stack_executor *stack = (struct stack_executor *)executor;
+
+        pthread_join(stack->thread, NULL);
+        ouro_executor_fini(executor);
+        pthread_mutex_destroy(&stack->lock);
+        pthread_cond_destroy(&stack->work);
+        free(stack);
+}
+
+static int cancels;
+
+static void count_cancel(ouro_executor *executor, struct ouro_job *job)
+{
+        cancels += executor->ops->cancel == count_cancel && ouro_job_cancelled(job);
+}
+
+static const struct ouro_executor_ops stack_ops = {
+        .size = sizeof(struct ouro_executor_ops),
+        .name = "newest first",
+        .submit = push,
+        .cancel = count_cancel,
+        .close = close_stack,
+        .destroy = free_stack,
+};
+
+static ouro_executor *open_stack(unsigned queue)
+{
+        struct stack_executor *stack = calloc(1, sizeof *stack);
+
+        if (ouro_executor_init(&stack->executor, &stack_ops) < 0)
+                return NULL;
+        pthread_mutex_init(&stack->lock, NULL);
+        pthread_cond_init(&stack->work, NULL);
+        stack->capacity = queue ? queue : 100000;
+        cr_assert(pthread_create(&stack->thread, NULL, works, stack) == 0);
+        return &stack->executor;
+}
+
+static const struct executor_kind newest_first = {"newest first", open_stack};
+
+#define CASE_NEWEST_FIRST(name)                                                                              \
+        Test(newest_first, name)                                                                             \
+        {                                                                                                    \
+                suite_##name(&newest_first);                                                                 \
+        }
+SUITE_OF_ANY(CASE_NEWEST_FIRST)
+SUITE_OF_WORKERS(CASE_NEWEST_FIRST)
+
+Test(newest_first, is_told_of_the_cancellation_of_a_running_job_once)
+{
+        suite_f68_a_running_job_sees_its_token_and_ends_itself(&newest_first);
+        cr_assert(cancels == 1);
+}
+
+/* ---- making one known ---- */
+
+Test(executor, a_description_that_lacks_something_is_refused)
+{
+        struct ouro_executor_ops ops = at_once_ops;
+        ouro_executor executor;
+
+        cr_assert(ouro_executor_init(NULL, &ops) == -EINVAL);
+        cr_assert(ouro_executor_init(&executor, NULL) == -EINVAL);
+        ops.size--;
+        cr_assert(ouro_executor_init(&executor, &ops) == -EINVAL);
+        ops = at_once_ops;
+        ops.submit = NULL;
+        cr_assert(ouro_executor_init(&executor, &ops) == -EINVAL);
+        ops = at_once_ops;
+        ops.close = NULL;
+        cr_assert(ouro_executor_init(&executor, &ops) == -EINVAL);
+        ops = at_once_ops;
+        ops.destroy = NULL;
+        cr_assert(ouro_executor_init(&executor, &ops) == -EINVAL);
+        ops = at_once_ops;
+        ops.name = NULL;
+        cr_assert(ouro_executor_init(&executor, &ops) == -EINVAL);
+}
