@@ -406,8 +406,9 @@ OURO_API const char *ouro_task_name(ouro_task task);
  * ouro_sleep - wait for a time
  * @ns: zero or less: one turn of the ready queue, as ouro_yield()
  *
- * Sleeps begun in one pass of the loop share one reading of the clock. The real clock is read in ticks of
- * 65,536 ns, and a sleep never ends early.
+ * Sleeps begun in one pass of the loop share one reading of the clock, that of ouro_now(); by it, none ends
+ * early. What a task computes before it sleeps, in the same pass, counts as slept. The real clock is kept in
+ * ticks of 65,536 ns.
  *
  * Returns: 0, -ECANCELED or -ETIME.
  */

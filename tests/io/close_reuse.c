@@ -9,9 +9,9 @@
 #include <ouro.h>
 
 enum {
-        ROUNDS = 200,
+        ROUNDS = 20,
         TRIES = 10000,
-        LOOKS = 5000,
+        LOOKS = 1000,
 };
 
 static intptr_t close_it(void *fd)
