@@ -673,6 +673,8 @@ TEST_ON_EACH(poll_waits_for_what_it_asks)
 
 static void write_to_nobody(void)
 {
+        struct iovec iov = {"x", 1};
+        struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
         int pair[2], fds[2];
 
         open_pair(SOCK_STREAM, pair);
@@ -681,6 +683,11 @@ static void write_to_nobody(void)
         close(fds[0]);
         cr_assert_eq(RUN(io_uring_prep_write(sqe, pair[0], "x", 1, AT_POSITION)), -EPIPE);
         cr_assert_eq(RUN(io_uring_prep_write(sqe, fds[1], "x", 1, AT_POSITION)), -EPIPE);
+        cr_assert_eq(RUN(io_uring_prep_send(sqe, pair[0], "x", 1, MSG_NOSIGNAL)), -EPIPE);
+        if (drive.ring.backend == &backend_epoll) { /* which adds it */
+                cr_assert_eq(RUN(io_uring_prep_send(sqe, pair[0], "x", 1, 0)), -EPIPE);
+                cr_assert_eq(RUN(io_uring_prep_sendmsg(sqe, pair[0], &msg, 0)), -EPIPE);
+        }
         close(pair[0]);
         close(fds[1]);
 }
