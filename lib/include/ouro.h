@@ -804,7 +804,7 @@ OURO_API int ouro_close(int fd);
  * @fd: any descriptor; a regular file is always ready
  * @events: POLLIN, POLLOUT, POLLPRI, POLLRDHUP
  *
- * Returns: the events that have come (POLLERR and POLLHUP may be among them), more than 0; -EINVAL for no
+ * Returns: the events that have come (POLLERR, POLLHUP and POLLRDHUP may be among them unasked), more than 0; -EINVAL for no
  * or unknown events, -EBADF, -ECANCELED, -ETIME.
  */
 OURO_API int ouro_poll(int fd, unsigned events);
