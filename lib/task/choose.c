@@ -59,6 +59,8 @@ static int read_kernel(const char *text, unsigned *ret_kernel)
 
         if (!*text)
                 return 0;
+        if (text[strspn(text, "0123456789.")]) /* sscanf() takes signs and spaces too */
+                return -EINVAL;
         if (sscanf(text, "%4u.%4u%c", &major, &minor, &rest) != 2 || major == 0)
                 return -EINVAL;
         *ret_kernel = OURO_KERNEL(major, minor);
