@@ -338,7 +338,7 @@ OURO_API void ouro_completions_free(ouro_completions *completions);
 /**
  * ouro_wait_for - await a task for a limited time, and cancel it then
  * @task: consumed
- * @ns: zero or less: cancel unless it has ended already
+ * @ns: zero or less: cancel unless it has ended already; OURO_FOREVER: only the caller's own deadlines count
  *
  * Cut short by the deadline or by a cancellation of the caller, it cancels the task and waits until it
  * has ended. If the task then ends with a result of its own after all, that is returned.
