@@ -611,7 +611,8 @@ OURO_API struct ouro_scope *ouro_shield_open(struct ouro_scope *shield);
  * @flags: O_... flags; O_CLOEXEC is added
  * @mode: of a new file
  *
- * A file that was opened just as the call was cancelled is returned, not lost.
+ * A file that was opened just as the call was cancelled is returned, not lost. The epoll backend cannot cut
+ * short the opening of a FIFO that waits for its peer: O_RDWR, or O_NONBLOCK to read, does not wait.
  *
  * Returns: a descriptor, -EINVAL (path is NULL), -ECANCELED, -ETIME or an errno of openat(2).
  */
