@@ -338,7 +338,7 @@ OURO_API void ouro_completions_free(ouro_completions *completions);
 /**
  * ouro_wait_for - await a task for a limited time, and cancel it then
  * @task: consumed
- * @ns: zero or less: cancel unless it has ended already
+ * @ns: zero or less: cancel unless it has ended already; OURO_FOREVER: only the caller's own deadlines count
  *
  * Cut short by the deadline or by a cancellation of the caller, it cancels the task and waits until it
  * has ended. If the task then ends with a result of its own after all, that is returned.
@@ -611,7 +611,8 @@ OURO_API struct ouro_scope *ouro_shield_open(struct ouro_scope *shield);
  * @flags: O_... flags; O_CLOEXEC is added
  * @mode: of a new file
  *
- * A file that was opened just as the call was cancelled is returned, not lost.
+ * A file that was opened just as the call was cancelled is returned, not lost. The epoll backend cannot cut
+ * short the opening of a FIFO that waits for its peer: O_RDWR, or O_NONBLOCK to read, does not wait.
  *
  * Returns: a descriptor, -EINVAL (path is NULL), -ECANCELED, -ETIME or an errno of openat(2).
  */
