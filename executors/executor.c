@@ -210,7 +210,7 @@ void ouro_job_finish_many(struct ouro_job *newest, struct ouro_job *oldest)
 
 bool ouro_job_cancelled(const struct ouro_job *job)
 {
-        return __atomic_load_n(&job->cancelled, __ATOMIC_ACQUIRE);
+        return job && __atomic_load_n(&job->cancelled, __ATOMIC_ACQUIRE);
 }
 
 /* ---- submitting ---- */

@@ -46,6 +46,13 @@ static int carry_out(struct sched *sched, struct op *op, const struct wait_kind 
         return 0;
 }
 
+/* What a system call says to itself when a signal, or a cancel, has interrupted it: the kernel's own restart
+ * codes (include/linux/errno.h) show where a worker thread of io_uring carried it out. */
+static bool was_interrupted(int32_t res)
+{
+        return res == -EINTR || (res <= -512 && res >= -516);
+}
+
 /* The events that must come before an operation that gave -EAGAIN makes sense again; 0: none would help. */
 static unsigned events_before(const struct op *op)
 {
@@ -77,7 +84,7 @@ static int wait_until_ready(struct sched *sched, const struct op *op, unsigned e
                 return error;
         if (poll.res >= 0)
                 return 0;
-        if (poll.res == -ECANCELED)
+        if (poll.res == -ECANCELED || was_interrupted(poll.res))
                 return poll.closed ? -EBADF : sched->current->interrupt;
         return poll.res;
 }
@@ -102,7 +109,7 @@ static intptr_t wait_as(struct op *op, const struct wait_kind *kind)
                         error = wait_until_ready(sched, op, events_before(op), kind);
                         if (error < 0)
                                 return error;
-                } else if ((op->res != -ECANCELED && op->res != -EINTR) ||
+                } else if ((op->res != -ECANCELED && !was_interrupted(op->res)) ||
                            op->sqe.opcode == IORING_OP_CLOSE) {
                         return op->res;
                 } else if (op->closed) {

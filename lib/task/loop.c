@@ -317,31 +317,43 @@ static bool only_stuck_ops(struct ouro_loop *loop)
                ring_all_cancelled(&loop->ring);
 }
 
+/* How far a run has come in ending: any change is progress. */
+struct drain {
+        size_t in_flight;
+        uint64_t ended;
+        int64_t since_ns; /* when it last changed */
+};
+
+/* False: only stuck operations are left, and they have been for as long as the drain may take. */
+static bool makes_progress(struct ouro_loop *loop, struct drain *drain)
+{
+        if (!only_stuck_ops(loop) || drain->in_flight != loop->ring.in_flight ||
+            drain->ended != loop->ended) {
+                *drain = (struct drain){loop->ring.in_flight, loop->ended, read_clock()};
+                return true;
+        }
+        return read_clock() - drain->since_ns < loop->drain_ns;
+}
+
 /* Cancels what is left and waits for it. False: the kernel does not give everything back in time. */
 static bool drain(struct ouro_loop *loop)
 {
+        struct drain drain = {0, 0, read_clock()};
+
         group_cancel(loop, &loop->root, OURO_CANCEL_END);
         while (loop->root.live > 0) {
-                size_t in_flight = loop->ring.in_flight;
-                uint64_t ended = loop->ended;
-
                 sched_run(&loop->sched, PASS_BUDGET);
                 if (loop->root.live == 0)
                         break;
-                if (!only_stuck_ops(loop)) {
-                        pass(loop, -1);
-                        continue;
-                }
-                pass(loop, loop->drain_ns);
-                if (only_stuck_ops(loop) && loop->ring.in_flight == in_flight && loop->ended == ended &&
-                    inbox_empty(loop)) {
+                if (!makes_progress(loop, &drain)) {
                         log_line(OURO_LOG_ERROR,
                                  "%zu operations have not ended %lld ms after their cancellation: their "
-                                 "memory is left "
-                                 "to the kernel",
-                                 in_flight, (long long)(loop->drain_ns / 1000000));
+                                 "memory "
+                                 "is left to the kernel",
+                                 drain.in_flight, (long long)(loop->drain_ns / 1000000));
                         return false;
                 }
+                pass(loop, only_stuck_ops(loop) ? loop->drain_ns : -1);
         }
         return true;
 }
