@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/sys.h"
+#include "ring/calls.h"
 #include "ring/op.h"
 #include "ring/ring.h"
 
@@ -89,6 +90,20 @@ static int wait_until_ready(struct sched *sched, const struct op *op, unsigned e
         return poll.res;
 }
 
+/* The kernel gave op back undone, and nobody had asked: it needs a thread for it and can make none, as with
+ * RLIMIT_NPROC used up. Then it is done here, where it may block: slower, and the same result. */
+static void do_here(struct ring *ring, struct op *op)
+{
+        enum call_outcome outcome;
+
+        call_begin(op);
+        outcome = call_try(op, ring->quiet_writes);
+        if (outcome == CALL_HELP || outcome == CALL_HELP_ONCE)
+                call_block_here(op, outcome == CALL_HELP_ONCE);
+        else if (outcome != CALL_DONE)
+                op->res = -EAGAIN;
+}
+
 static intptr_t wait_as(struct op *op, const struct wait_kind *kind)
 {
         struct sched *sched = sched_current;
@@ -103,6 +118,8 @@ static intptr_t wait_as(struct op *op, const struct wait_kind *kind)
                 error = carry_out(sched, op, kind);
                 if (unlikely(error < 0))
                         return error;
+                if (unlikely(op->res == -ECANCELED && !op->cancel_asked))
+                        do_here(sched->ring, op);
                 if (likely(op->res >= 0))
                         return op->res;
                 if (op->res == -EAGAIN && events_before(op) != 0) {

@@ -88,17 +88,27 @@ IN_LOOP(op, f44_interrupted_operation_is_carried_out_again)
         return 0;
 }
 
-/* The kernel gave up by itself (its worker could not be made): nobody had asked. */
-IN_LOOP(op, cancelled_by_nobody_it_is_carried_out_again)
+/* The kernel gives up by itself where it can make no thread: it is done all the same, and not asked again. */
+IN_LOOP(op, f47_given_back_by_the_kernel_it_is_done_on_the_spot)
 {
         struct reading reading;
-        ouro_task task = start_reading(&reading, 3);
+        int fds[2];
+
+        EQ(pipe(fds), 0);
+        ouro_task task = start_reading(&reading, fds[0]);
 
         fake_complete(fake.ops[0], -ECANCELED, 0);
+        ouro_yield(); /* nothing is there yet: polled for */
+        EQ(fake.ops_len, 1);
+        EQ(fake.ops[0]->sqe.opcode, IORING_OP_POLL_ADD);
+        EQ(write(fds[1], "text", 4), 4);
+        fake_complete(fake.ops[0], POLLIN, 0);
         ouro_yield();
-        EQ(reading.returned, false);
-        fake_complete(fake.ops[0], 6, 0);
-        EQ(ouro_await(task), 6);
+        EQ(fake.ops[0]->sqe.opcode, IORING_OP_READ);
+        fake_complete(fake.ops[0], -ECANCELED, 0);
+        EQ(ouro_await(task), 4);
+        cr_assert_eq(memcmp(reading.buf, "text", 4), 0);
+        close_both(fds);
         return 0;
 }
 
@@ -188,7 +198,7 @@ IN_LOOP(op, lengths_are_what_the_kernel_moves_at_a_time)
 {
         char *far = (char *)4096;
 
-        OURO_TIMEOUT (OURO_MS(1)) {
+        OURO_TIMEOUT(OURO_MS(1)) {
                 EQ(ouro_read(3, far, SIZE_MAX), -ETIME);
         }
         EQ(fake.cancels[0]->sqe.len, 0x7ffff000);
@@ -324,7 +334,7 @@ IN_LOOP(op, f08_deadline_and_completion_in_one_batch_lose_no_bytes)
 
         fake.deaf = true;
         fake.script = complete_first;
-        OURO_TIMEOUT (OURO_MS(1), &expired) {
+        OURO_TIMEOUT(OURO_MS(1), &expired) {
                 first = ouro_read(3, buf, sizeof buf);
                 while (!expired && ouro_sleep(OURO_MS(1)) == 0)
                         ;
