@@ -335,24 +335,42 @@ static bool only_stuck_ops(struct ouro_loop *loop)
                ring_all_cancelled(&loop->ring);
 }
 
-/* Cancels what is left and waits for it. False: the kernel does not give everything back in time. */
+static int64_t drain_end(const struct ouro_loop *loop)
+{
+        int64_t end_ns;
+
+        return __builtin_add_overflow(read_clock(), loop->drain_ns, &end_ns) ? INT64_MAX : end_ns;
+}
+
+/* Cancels what is left and waits for it: from when nothing but the kernel is in the way, for drain_ns,
+ * however often a signal or a wake ends a pass before. False: the kernel does not give everything back in
+ * time. */
 static bool drain(struct ouro_loop *loop)
 {
+        int64_t give_up_ns = 0; /* 0: they are not stuck yet */
+
         group_cancel(loop, &loop->root, OURO_CANCEL_END);
         while (loop->root.live > 0) {
                 size_t in_flight = loop->ring.in_flight;
                 uint64_t ended = loop->ended;
+                int64_t left_ns;
 
                 sched_run(&loop->sched, PASS_BUDGET);
                 if (loop->root.live == 0)
                         break;
                 if (!only_stuck_ops(loop)) {
+                        give_up_ns = 0;
                         pass(loop, -1);
                         continue;
                 }
-                pass(loop, loop->drain_ns);
-                if (only_stuck_ops(loop) && loop->ring.in_flight == in_flight && loop->ended == ended &&
-                    inbox_empty(loop)) {
+                if (give_up_ns == 0)
+                        give_up_ns = drain_end(loop);
+                left_ns = give_up_ns - read_clock();
+                pass(loop, left_ns > 0 ? left_ns : 0);
+                if (!only_stuck_ops(loop) || loop->ring.in_flight != in_flight || loop->ended != ended ||
+                    !inbox_empty(loop)) {
+                        give_up_ns = 0;
+                } else if (left_ns <= 0) {
                         log_line(OURO_LOG_ERROR,
                                  "%zu operations have not ended %lld ms after their cancellation: their "
                                  "memory is left "

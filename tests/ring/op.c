@@ -188,7 +188,7 @@ IN_LOOP(op, lengths_are_what_the_kernel_moves_at_a_time)
 {
         char *far = (char *)4096;
 
-        OURO_TIMEOUT (OURO_MS(1)) {
+        OURO_TIMEOUT(OURO_MS(1)) {
                 EQ(ouro_read(3, far, SIZE_MAX), -ETIME);
         }
         EQ(fake.cancels[0]->sqe.len, 0x7ffff000);
@@ -324,7 +324,7 @@ IN_LOOP(op, f08_deadline_and_completion_in_one_batch_lose_no_bytes)
 
         fake.deaf = true;
         fake.script = complete_first;
-        OURO_TIMEOUT (OURO_MS(1), &expired) {
+        OURO_TIMEOUT(OURO_MS(1), &expired) {
                 first = ouro_read(3, buf, sizeof buf);
                 while (!expired && ouro_sleep(OURO_MS(1)) == 0)
                         ;
@@ -565,6 +565,29 @@ Test(op, f15_completion_during_the_drain_ends_the_run_cleanly)
 
         fake.deaf = true;
         fake.script = complete_late;
+        ouro_set_log(take_log, NULL);
+        EQ(ouro_run(leave_a_read, &left), 321);
+        EQ(left.ended, true);
+        EQ(log_lines, 0);
+}
+
+enum { PASSES = 50 };
+
+static void complete_after_many_passes(struct fake *of)
+{
+        static int passes;
+
+        if (of->cancels_len > 0 && ++passes == PASSES)
+                fake_complete(of->ops[0], 8, 0);
+}
+
+/* A signal for one, or a thread that comes to wake, ends a pass before its time. */
+Test(op, f16_passes_that_end_early_do_not_end_the_drain)
+{
+        struct left_behind left = {0};
+
+        fake.deaf = true;
+        fake.script = complete_after_many_passes;
         ouro_set_log(take_log, NULL);
         EQ(ouro_run(leave_a_read, &left), 321);
         EQ(left.ended, true);
