@@ -7,7 +7,9 @@
  *                queue. Whoever of the two lets go last (state LEFT seen) frees it.
  *
  * Submitters that find the executor full wait in a queue of their own, oldest first. Only the oldest tries
- * again when there is room, and wakes the next when it has succeeded. */
+ * again when there is room, and wakes the next when it has succeeded.
+ *
+ * Closing waits for the last job and for the last of those submitters: none finds the executor gone. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -37,7 +39,7 @@ struct executor_state {
         struct ouro_list waiters; /* submitters, oldest first */
         atomic_uint waiting;      /* how many */
         bool closing;
-        bool closed;
+        bool jobs_ended;            /* ouro_executor_closed() has been called */
         struct room_waiter *closer; /* a task in ouro_executor_close(), or NULL */
 };
 
@@ -62,6 +64,29 @@ static void send_room_to_first(struct executor_state *state)
 {
         if (!list_empty(&state->waiters))
                 send_room(container_of(state->waiters.next, struct room_waiter, link));
+}
+
+/* Nobody but the closer has to do with it any more. With the lock held, as below. */
+static bool is_closed(const struct executor_state *state)
+{
+        return state->jobs_ended && list_empty(&state->waiters);
+}
+
+static void tell_if_closed(struct executor_state *state)
+{
+        if (!is_closed(state))
+                return;
+        if (state->closer)
+                send_room(state->closer);
+        else
+                pthread_cond_broadcast(&state->closed_changed);
+}
+
+static void leave_queue(struct executor_state *state, struct room_waiter *waiter)
+{
+        list_del(&waiter->link);
+        atomic_fetch_sub(&state->waiting, 1);
+        tell_if_closed(state);
 }
 
 /* ---- for authors of executors ---- */
@@ -108,11 +133,8 @@ void ouro_executor_closed(ouro_executor *executor)
         struct executor_state *state = executor->state;
 
         pthread_mutex_lock(&state->lock);
-        state->closed = true;
-        if (state->closer)
-                send_room(state->closer);
-        else
-                pthread_cond_broadcast(&state->closed_changed);
+        state->jobs_ended = true;
+        tell_if_closed(state);
         pthread_mutex_unlock(&state->lock);
 }
 
@@ -241,10 +263,8 @@ static void cut_room_wait(struct sched *sched, struct coro *coro, int interrupt)
 
         pthread_mutex_lock(&state->lock);
         sent = waiter->sent;
-        if (!sent) {
-                list_del(&waiter->link);
-                atomic_fetch_sub(&state->waiting, 1);
-        }
+        if (!sent)
+                leave_queue(state, waiter);
         pthread_mutex_unlock(&state->lock);
         if (!sent) /* else the message wakes it, and it sees the interrupt itself */
                 coro_wake(sched, coro, interrupt);
@@ -277,8 +297,7 @@ static int submit_in_turn(struct ouro_loop *loop, ouro_executor *executor, struc
                         break;
                 }
         }
-        list_del(&waiter.link);
-        atomic_fetch_sub(&state->waiting, 1);
+        leave_queue(state, &waiter);
         send_room_to_first(state); /* there may be room for the next, too */
         pthread_mutex_unlock(&state->lock);
         return result;
@@ -372,7 +391,7 @@ ouro_task ouro_submit_named(ouro_executor *executor, ouro_job_fn *fn, struct our
 static void wait_until_closed(struct executor_state *state)
 {
         pthread_mutex_lock(&state->lock);
-        while (!state->closed)
+        while (!is_closed(state))
                 pthread_cond_wait(&state->closed_changed, &state->lock);
         pthread_mutex_unlock(&state->lock);
 }
@@ -384,7 +403,7 @@ static void await_closed(struct ouro_loop *loop, struct executor_state *state)
         bool closed;
 
         pthread_mutex_lock(&state->lock);
-        closed = state->closed;
+        closed = is_closed(state);
         if (!closed)
                 state->closer = &closer;
         pthread_mutex_unlock(&state->lock);
@@ -393,7 +412,7 @@ static void await_closed(struct ouro_loop *loop, struct executor_state *state)
                 coro_wait(&loop->sched, &waits_for_close);
                 loop->jobs_out--;
         }
-        pthread_mutex_lock(&state->lock); /* the thread that called ouro_executor_closed() is out of it */
+        pthread_mutex_lock(&state->lock); /* whoever told us is out of it */
         pthread_mutex_unlock(&state->lock);
 }
 

@@ -38,6 +38,7 @@ struct uring {
         struct io_uring ring;
         unsigned enter_flags; /* IORING_ENTER_NO_IOWAIT where it works */
         bool sigpipe_masked;  /* by us: the kernel would raise it for a write */
+        bool closing;         /* a wake is not listened for any more */
         int wake_fd;          /* eventfd, always being read */
         uint64_t wake_count;
         struct op wake_op;
@@ -194,15 +195,26 @@ static void uring_wake(struct ring *ring)
         (void)sys_result(write(uring->wake_fd, &one, sizeof one)); /* full: it is awake for sure */
 }
 
-static void listen_for_wake(struct ring *ring, struct op *op)
+static void has_woken(struct ring *ring, struct op *op);
+
+static int listen_for_wake(struct ring *ring)
 {
         struct uring *uring = ring->impl;
+        struct op *op = &uring->wake_op;
 
-        if (op->res == -ECANCELED)
-                return;
         io_uring_prep_read(op_begin(op), uring->wake_fd, &uring->wake_count, sizeof uring->wake_count, 0);
-        op->complete = listen_for_wake;
-        check(op_start(ring, op) == 0); /* the slot it had is free */
+        op->complete = has_woken;
+        return op_start(ring, op);
+}
+
+/* A wake may come as late as while the ring is being closed. */
+static void has_woken(struct ring *ring, struct op *op)
+{
+        const struct uring *uring = ring->impl;
+
+        (void)op;
+        if (!uring->closing)
+                check(listen_for_wake(ring) == 0); /* the slot it had is free */
 }
 
 /* ---- opening ---- */
@@ -335,12 +347,15 @@ static void tune(struct ring *ring, const struct ring_config *config)
 static int open_wake(struct ring *ring)
 {
         struct uring *uring = ring->impl;
+        int error;
 
         uring->wake_fd = sys_result(eventfd(0, EFD_CLOEXEC));
         if (uring->wake_fd < 0)
                 return uring->wake_fd;
-        listen_for_wake(ring, &uring->wake_op);
-        return 0;
+        error = listen_for_wake(ring);
+        if (error < 0)
+                close(uring->wake_fd);
+        return error;
 }
 
 static int uring_open(struct ring *ring, const struct ring_config *config)
@@ -374,6 +389,7 @@ static void uring_close(struct ring *ring)
 {
         struct uring *uring = ring->impl;
 
+        uring->closing = true;
         ring_cancel(ring, &uring->wake_op); /* its buffer is ours again only after its completion */
         while (uring->wake_op.state != OP_IDLE)
                 if (ring_wait(ring, OURO_SEC(1)) < 0)

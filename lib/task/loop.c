@@ -3,10 +3,12 @@
  * A pass: run what is ready, take in what other threads have sent, fire timers, then one ring_wait() that
  * hands over all new operations and collects completions, sleeping only if nothing is ready.
  *
- * Sleeping and waking (Dekker's way): the loop sets sleeping, then looks into its inbox; a sender fills the
- * inbox, then looks at sleeping. Both orders are sequentially consistent, so that one of them sees. */
+ * Sleeping and waking: a loop that goes to sleep puts a mark into its empty inbox. The one sender that takes
+ * the mark's place owes it a wake. No other touches the loop after its message is in, because by then the run
+ * may be over; for those wakes it waits before it frees anything. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -28,6 +30,9 @@ static const int64_t TRIM_NS = 1000 * 1000 * 1000; /* stacks idle for so long gi
 
 /* What inbox holds when nothing more may be sent. */
 static struct ouro_message closed_mark;
+
+/* What an empty inbox holds while its loop sleeps. */
+static struct ouro_message asleep_mark;
 
 /* ---- clock ---- */
 
@@ -74,12 +79,6 @@ static void fire_due(struct ouro_loop *loop)
 
 /* ---- inbox ---- */
 
-void loop_kick(struct ouro_loop *loop)
-{
-        if (atomic_load(&loop->sleeping) && atomic_exchange(&loop->sleeping, false))
-                ring_wake(&loop->ring);
-}
-
 bool loop_send(struct ouro_loop *loop, struct ouro_message *newest, struct ouro_message *oldest)
 {
         struct ouro_message *old = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
@@ -87,15 +86,34 @@ bool loop_send(struct ouro_loop *loop, struct ouro_message *newest, struct ouro_
         do {
                 if (old == &closed_mark)
                         return false;
-                oldest->next = old;
+                oldest->next = old == &asleep_mark ? NULL : old;
         } while (!atomic_compare_exchange_weak(&loop->inbox, &old, newest));
-        loop_kick(loop);
+        if (old == &asleep_mark) {
+                ring_wake(&loop->ring);
+                atomic_fetch_add_explicit(&loop->wakes_given, 1, memory_order_release);
+        }
         return true;
 }
 
 static bool inbox_empty(struct ouro_loop *loop)
 {
         return !loop->taken && atomic_load(&loop->inbox) == NULL;
+}
+
+/* False: there is something in the inbox. */
+static bool fall_asleep(struct ouro_loop *loop)
+{
+        struct ouro_message *none = NULL;
+
+        return !loop->taken && atomic_compare_exchange_strong(&loop->inbox, &none, &asleep_mark);
+}
+
+static void get_up(struct ouro_loop *loop)
+{
+        struct ouro_message *mark = &asleep_mark;
+
+        if (!atomic_compare_exchange_strong(&loop->inbox, &mark, NULL))
+                loop->wakes_owed++;
 }
 
 /* The inbox, emptied: oldest first. */
@@ -242,17 +260,17 @@ static int sleep_in_ring(struct ouro_loop *loop, int64_t limit_ns)
 {
         int64_t timeout_ns = until_next(loop),
                 began_ns = loop->virtual_clock || loop->jobs_out ? read_clock() : 0;
+        bool asleep;
         int error;
 
         if (limit_ns >= 0)
                 timeout_ns = least(timeout_ns, limit_ns);
         if (loop->trim_at_ns)
                 timeout_ns = least(timeout_ns, TRIM_NS);
-        atomic_store(&loop->sleeping, true);
-        if (!inbox_empty(loop))
-                timeout_ns = 0;
-        error = ring_wait(&loop->ring, timeout_ns);
-        atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
+        asleep = fall_asleep(loop);
+        error = ring_wait(&loop->ring, asleep ? timeout_ns : 0);
+        if (asleep)
+                get_up(loop);
         loop->now_fresh = false;
         if (loop->jobs_out > 0 && loop->spin_ns > 0 && read_clock() - began_ns < loop->spin_ns)
                 loop->spin_now_ns = loop->spin_ns;
@@ -317,43 +335,48 @@ static bool only_stuck_ops(struct ouro_loop *loop)
                ring_all_cancelled(&loop->ring);
 }
 
-/* How far a run has come in ending: any change is progress. */
-struct drain {
-        size_t in_flight;
-        uint64_t ended;
-        int64_t since_ns; /* when it last changed */
-};
-
-/* False: only stuck operations are left, and they have been for as long as the drain may take. */
-static bool makes_progress(struct ouro_loop *loop, struct drain *drain)
+static int64_t drain_end(const struct ouro_loop *loop)
 {
-        if (!only_stuck_ops(loop) || drain->in_flight != loop->ring.in_flight ||
-            drain->ended != loop->ended) {
-                *drain = (struct drain){loop->ring.in_flight, loop->ended, read_clock()};
-                return true;
-        }
-        return read_clock() - drain->since_ns < loop->drain_ns;
+        int64_t end_ns;
+
+        return __builtin_add_overflow(read_clock(), loop->drain_ns, &end_ns) ? INT64_MAX : end_ns;
 }
 
-/* Cancels what is left and waits for it. False: the kernel does not give everything back in time. */
+/* Cancels what is left and waits for it: from when nothing but the kernel is in the way, for drain_ns,
+ * however often a signal or a wake ends a pass before. False: the kernel does not give everything back in
+ * time. */
 static bool drain(struct ouro_loop *loop)
 {
-        struct drain drain = {0, 0, read_clock()};
+        int64_t give_up_ns = 0; /* 0: they are not stuck yet */
 
         group_cancel(loop, &loop->root, OURO_CANCEL_END);
         while (loop->root.live > 0) {
+                size_t in_flight = loop->ring.in_flight;
+                uint64_t ended = loop->ended;
+                int64_t left_ns;
+
                 sched_run(&loop->sched, PASS_BUDGET);
                 if (loop->root.live == 0)
                         break;
-                if (!makes_progress(loop, &drain)) {
+                if (!only_stuck_ops(loop)) {
+                        give_up_ns = 0;
+                        pass(loop, -1);
+                        continue;
+                }
+                if (give_up_ns == 0)
+                        give_up_ns = drain_end(loop);
+                left_ns = give_up_ns - read_clock();
+                pass(loop, left_ns > 0 ? left_ns : 0);
+                if (!only_stuck_ops(loop) || loop->ring.in_flight != in_flight || loop->ended != ended ||
+                    !inbox_empty(loop)) {
+                        give_up_ns = 0;
+                } else if (left_ns <= 0) {
                         log_line(OURO_LOG_ERROR,
-                                 "%zu operations have not ended %lld ms after their cancellation: their "
-                                 "memory "
+                                 "%zu operations have not ended %lld ms after their cancellation: their memory "
                                  "is left to the kernel",
-                                 drain.in_flight, (long long)(loop->drain_ns / 1000000));
+                                 in_flight, (long long)(loop->drain_ns / 1000000));
                         return false;
                 }
-                pass(loop, only_stuck_ops(loop) ? loop->drain_ns : -1);
         }
         return true;
 }
@@ -364,6 +387,13 @@ static bool close_inbox(struct ouro_loop *loop)
         struct ouro_message *none = NULL;
 
         return !loop->taken && atomic_compare_exchange_strong(&loop->inbox, &none, &closed_mark);
+}
+
+/* Senders that are about to wake this loop, or have just done so, still hold on to it. */
+static void await_wakers(struct ouro_loop *loop)
+{
+        while (atomic_load_explicit(&loop->wakes_given, memory_order_acquire) != loop->wakes_owed)
+                sched_yield();
 }
 
 /* True: all memory is ours again. */
@@ -379,6 +409,7 @@ static bool run_loop(struct ouro_loop *loop)
                         return false;
                 take_in(loop);
         } while (loop->root.live > 0 || !close_inbox(loop));
+        await_wakers(loop);
         group_drop_results(loop, &loop->root);
         return true;
 }

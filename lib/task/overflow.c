@@ -42,6 +42,10 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
         (void)context;
         sigaction(signal, signal == SIGSEGV ? &old_segv : &old_bus, NULL);
+        if (info->si_code <= 0) { /* sent by somebody: it does not come again by itself */
+                raise(signal);
+                return;
+        }
         if (!sched || sched->current == &sched->loop || !coro_guards(sched, info->si_addr))
                 return;
         task = task_of(sched->current);

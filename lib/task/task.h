@@ -108,8 +108,9 @@ struct ouro_loop {
         /* Set by lib/sync when somebody waits for a lock: does this task wait for one whose holder ended? */
         void (*orphan_check)(struct ouro_loop *loop, struct task *task);
         struct ouro_message *taken; /* out of the inbox, oldest first, and not yet delivered */
+        uint64_t wakes_owed;        /* by senders whose message found this loop asleep */
         _Alignas(64) _Atomic(struct ouro_message *) inbox;
-        _Atomic bool sleeping; /* in the kernel, or about to be: needs a wake */
+        _Atomic uint64_t wakes_given;
 };
 
 static inline struct ouro_loop *loop_of(struct sched *sched)
@@ -232,7 +233,6 @@ void watch_ended(struct ouro_loop *loop, struct waiter *waiter);
 
 /* ---- loop.c ---- */
 int64_t loop_now(struct ouro_loop *loop);
-void loop_kick(struct ouro_loop *loop); /* from any thread: its inbox is not empty */
 
 /* Sends a chain, linked by next from the newest to the oldest. False: the run has ended. From any thread. */
 bool loop_send(struct ouro_loop *loop, struct ouro_message *newest, struct ouro_message *oldest);

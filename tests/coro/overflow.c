@@ -187,6 +187,29 @@ Test(overflow, f55_the_programs_own_handler_comes_next, .disabled = SANITIZED)
         cr_assert(strstr(end.said, "the program's own handler\n"));
 }
 
+static intptr_t is_sent_the_signal(void *arg)
+{
+        raise(SIGSEGV);
+        return (intptr_t)arg;
+}
+
+static int is_sent_the_signal_with_a_handler_of_its_own(void)
+{
+        struct sigaction action = {.sa_handler = on_old_handler};
+
+        sigaction(SIGSEGV, &action, NULL);
+        return run_reporting(is_sent_the_signal);
+}
+
+/* Unlike a fault it does not come again when the old handler is back. */
+Test(overflow, signal_that_somebody_sends_reaches_the_programs_own_handler, .disabled = SANITIZED)
+{
+        struct child_end end = child_run(is_sent_the_signal_with_a_handler_of_its_own);
+
+        cr_assert(end.status == 42);
+        cr_assert(strcmp(end.said, "the program's own handler\n") == 0);
+}
+
 static intptr_t writes_to_null(void *arg)
 {
         volatile char *nowhere = arg;

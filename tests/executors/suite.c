@@ -894,6 +894,48 @@ void suite_those_who_wait_for_room_when_it_closes_are_refused(const struct execu
         cr_assert(ouro_run(closes_while_some_wait_for_room, NULL) == 0);
 }
 
+enum { SUBMITTERS = 300 };
+
+static size_t through;
+
+static intptr_t does_nothing(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+{
+        (void)job, (void)in, (void)out;
+        return 0;
+}
+
+static intptr_t submits_once(void *arg)
+{
+        ouro_task task = ouro_submit(pool, does_nothing, OURO_NO_IN, OURO_NO_OUT);
+        intptr_t result;
+
+        (void)arg;
+        through++;
+        result = ouro_await(task);
+        cr_assert(result == 0 || result == -ESHUTDOWN);
+        return 0;
+}
+
+static intptr_t closes_before_a_crowd_is_through(void *arg)
+{
+        (void)arg;
+        pool = tested->open(1);
+        through = 0;
+        for (int i = 0; i < SUBMITTERS; i++)
+                cr_assert(ouro_go(submits_once, NULL) == 0);
+        ouro_yield();
+        cr_assert(through < SUBMITTERS, "some wait for room");
+        cr_assert(ouro_executor_close(pool) == 0);
+        cr_assert(through == SUBMITTERS, "nobody waits in an executor that is gone");
+        return 0;
+}
+
+void suite_f69_closing_outlasts_those_who_wait_for_room(const struct executor_kind *kind)
+{
+        tested = kind;
+        cr_assert(ouro_run(closes_before_a_crowd_is_through, NULL) == 0);
+}
+
 /* ---- several loops ---- */
 
 enum { LOOPS = 3, ROUNDS = 300, AT_ONCE = 5 };

@@ -55,6 +55,7 @@ struct executor_kind {
         CASE(f69_closing_twice_is_refused)                                                                   \
         CASE(f69_submitting_while_it_closes_is_refused)                                                      \
         CASE(those_who_wait_for_room_when_it_closes_are_refused)                                             \
+        CASE(f69_closing_outlasts_those_who_wait_for_room)                                                   \
         CASE(several_loops_share_one)                                                                        \
         CASE(f40_no_wake_is_lost)                                                                            \
         CASE(the_virtual_clock_waits_for_jobs)

@@ -729,3 +729,18 @@ Test(entries, sigpipe_of_others_stays_pending)
         cr_assert(sigismember(&pending, SIGPIPE));
         ring_close(&drive.ring);
 }
+
+/* ---- the wake ---- */
+
+/* A thread that comes to wake may be so late that nobody waits any more. */
+TEST_ON_EACH(wake_on_its_way_does_not_keep_the_ring_from_closing)
+{
+        ring_wake(&drive.ring);
+}
+
+TEST_ON_EACH(wake_after_wake_does_not_keep_the_ring_from_closing)
+{
+        ring_wake(&drive.ring);
+        cr_assert_eq(ring_wait(&drive.ring, 0), 0);
+        ring_wake(&drive.ring);
+}

@@ -581,6 +581,29 @@ Test(op, f15_completion_during_the_drain_ends_the_run_cleanly)
         EQ(log_lines, 0);
 }
 
+enum { PASSES = 50 };
+
+static void complete_after_many_passes(struct fake *of)
+{
+        static int passes;
+
+        if (of->cancels_len > 0 && ++passes == PASSES)
+                fake_complete(of->ops[0], 8, 0);
+}
+
+/* A signal for one, or a thread that comes to wake, ends a pass before its time. */
+Test(op, f16_passes_that_end_early_do_not_end_the_drain)
+{
+        struct left_behind left = {0};
+
+        fake.deaf = true;
+        fake.script = complete_after_many_passes;
+        ouro_set_log(take_log, NULL);
+        EQ(ouro_run(leave_a_read, &left), 321);
+        EQ(left.ended, true);
+        EQ(log_lines, 0);
+}
+
 /* The kernel does not let go: nothing that it may still write to is freed, and that is reported. */
 Test(op, f16_memory_under_a_stuck_operation_is_leaked_and_reported)
 {

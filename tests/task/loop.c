@@ -636,6 +636,44 @@ Test(post, f42_to_a_loop_that_has_ended_is_an_error_not_a_hang)
         cr_assert_eq(ouro_set_allocator(NULL), 0);
 }
 
+/* ---- without memory ---- */
+
+static int allocations_left;
+
+static void *allocate_a_few(size_t bytes, void *arg)
+{
+        (void)arg;
+        return allocations_left-- > 0 ? malloc(bytes) : NULL;
+}
+
+static void release(void *ptr, size_t bytes, void *arg)
+{
+        (void)bytes, (void)arg;
+        free(ptr);
+}
+
+static intptr_t gives_seven(void *unused)
+{
+        (void)unused;
+        return 7;
+}
+
+Test(run, f90_each_allocation_that_fails_is_told_until_none_does)
+{
+        struct ouro_allocator allocator = {allocate_a_few, release, NULL};
+        intptr_t result = -ENOMEM;
+        int few = 0;
+
+        cr_assert_eq(ouro_set_allocator(&allocator), 0);
+        for (; few < 100 && result == -ENOMEM; few++) {
+                allocations_left = few;
+                result = ouro_run(gives_seven, NULL);
+        }
+        cr_assert_eq(result, 7);
+        cr_assert_gt(few, 3);
+        cr_assert_eq(ouro_set_allocator(NULL), 0); /* nothing is left of any of them */
+}
+
 /* ---- several loops ---- */
 
 enum { LOOPS = 4, HOPS = 2000 };

@@ -255,3 +255,46 @@ CASE(two_loops_post_to_each_other)
                 expect(!result);
         }
 }
+
+/* ---- a post that ends the run ---- */
+
+enum { ENDINGS = 300 };
+
+static intptr_t sets_event(void *event)
+{
+        return ouro_event_set(event);
+}
+
+struct ending {
+        ouro_loop *loop;
+        struct ouro_event end;
+};
+
+static void *posts_the_end(void *arg)
+{
+        struct ending *ending = arg;
+
+        expect(ouro_post(ending->loop, sets_event, &ending->end) == 0);
+        return NULL;
+}
+
+static intptr_t ends_when_told(void *arg)
+{
+        struct ending *ending = arg;
+        pthread_t thread;
+
+        ending->loop = ouro_this_loop();
+        expect(pthread_create(&thread, NULL, posts_the_end, ending) == 0);
+        while (!ending->end.is_set) /* asleep or just getting up when it comes */
+                expect(ouro_sleep(OURO_US(50)) == 0);
+        return (intptr_t)thread;
+}
+
+CASE(the_run_may_end_before_the_post_that_ends_it_has_returned)
+{
+        for (int i = 0; i < ENDINGS; i++) {
+                struct ending ending = {0};
+
+                pthread_join((pthread_t)ouro_run(ends_when_told, &ending), NULL);
+        }
+}
