@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -24,7 +25,8 @@
 #endif
 
 #if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>)
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
 #include <valgrind/valgrind.h>
 #define OURO_VALGRIND 1
 #endif
@@ -119,6 +121,38 @@ static inline void sanitize_unpoison(const void *base, size_t bytes)
         __asan_unpoison_memory_region(base, bytes);
 #endif
         (void)base, (void)bytes;
+}
+
+static inline bool sanitize_on_valgrind(void)
+{
+#ifdef OURO_VALGRIND
+        return RUNNING_ON_VALGRIND;
+#else
+        return false;
+#endif
+}
+
+/* Somebody whom Valgrind does not see has written these bytes. */
+static inline void sanitize_defined(void *base, size_t bytes)
+{
+#ifdef OURO_VALGRIND
+        (void)VALGRIND_MAKE_MEM_DEFINED(base, bytes);
+#endif
+        (void)base, (void)bytes;
+}
+
+/* The same of a message: its vectors hold bytes, in order; its address and control data are whole. */
+static inline void sanitize_message_defined(struct msghdr *message, size_t bytes)
+{
+        sanitize_defined(message, sizeof *message);
+        sanitize_defined(message->msg_name, message->msg_namelen);
+        sanitize_defined(message->msg_control, message->msg_controllen);
+        for (size_t i = 0; i < message->msg_iovlen && bytes > 0; i++) {
+                size_t part = message->msg_iov[i].iov_len < bytes ? message->msg_iov[i].iov_len : bytes;
+
+                sanitize_defined(message->msg_iov[i].iov_base, part);
+                bytes -= part;
+        }
 }
 
 #endif

@@ -92,11 +92,13 @@ static size_t guard_some(const struct stack_pool *pool, char *base, size_t i, si
 {
         struct iovec guards[GUARDS_PER_CALL];
         size_t n = count - i < GUARDS_PER_CALL ? count - i : GUARDS_PER_CALL;
-        long done;
+        long done = -ENOSYS;
 
         for (size_t k = 0; k < n; k++)
                 guards[k] = (struct iovec){base + (i + k) * pool->stack_bytes, GUARD_BYTES};
-        done = sys_result(syscall(SYS_process_madvise, PIDFD_SELF_PROCESS, guards, n, MADV_GUARD_INSTALL, 0));
+        if (!sanitize_on_valgrind()) /* which does not know the call, and says so at length */
+                done = sys_result(
+                        syscall(SYS_process_madvise, PIDFD_SELF_PROCESS, guards, n, MADV_GUARD_INSTALL, 0));
         if (done > 0)
                 return (size_t)done / GUARD_BYTES;
         return sys_result(madvise(guards[0].iov_base, GUARD_BYTES, MADV_GUARD_INSTALL)) == 0;

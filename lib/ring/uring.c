@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "coro/sanitize.h"
 #include "ring/ring.h"
 
 enum { WORKERS_DEFAULT = 16 };
@@ -37,9 +39,10 @@ static const struct {
 struct uring {
         struct io_uring ring;
         unsigned enter_flags; /* IORING_ENTER_NO_IOWAIT where it works */
-        bool sigpipe_masked;  /* by us: the kernel would raise it for a write */
-        bool closing;         /* a wake is not listened for any more */
-        int wake_fd;          /* eventfd, always being read */
+        bool on_valgrind;
+        bool sigpipe_masked; /* by us: the kernel would raise it for a write */
+        bool closing;        /* a wake is not listened for any more */
+        int wake_fd;         /* eventfd, always being read */
         uint64_t wake_count;
         struct op wake_op;
 };
@@ -122,6 +125,25 @@ static bool uring_cancel(struct ring *ring, struct op *op)
 
 /* ---- completion ---- */
 
+/* What the kernel has written is defined: Valgrind, which does not see it write, must be told. */
+static void tell_written(struct ring *ring, const struct io_uring_cqe *cqe)
+{
+        const struct op *op = ring_find(ring, cqe->user_data);
+
+        if (!op || cqe->res < 0)
+                return;
+        if (op->sqe.opcode == IORING_OP_RECV || op->sqe.opcode == IORING_OP_READ)
+                sanitize_defined((void *)(uintptr_t)op->sqe.addr, (size_t)cqe->res);
+        else if (op->sqe.opcode == IORING_OP_STATX)
+                sanitize_defined((void *)(uintptr_t)op->sqe.off, sizeof(struct statx));
+        else if (op->sqe.opcode == IORING_OP_RECVMSG)
+                sanitize_message_defined((void *)(uintptr_t)op->sqe.addr, (size_t)cqe->res);
+        else if (op->sqe.opcode == IORING_OP_ACCEPT && op->sqe.addr) {
+                sanitize_defined((void *)(uintptr_t)op->sqe.addr2, sizeof(socklen_t));
+                sanitize_defined((void *)(uintptr_t)op->sqe.addr, *(socklen_t *)(uintptr_t)op->sqe.addr2);
+        }
+}
+
 static void reap(struct ring *ring, struct uring *uring)
 {
         struct io_uring_cq *cq = &uring->ring.cq;
@@ -131,6 +153,8 @@ static void reap(struct ring *ring, struct uring *uring)
         for (; head != tail; head++) {
                 struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
 
+                if (unlikely(uring->on_valgrind))
+                        tell_written(ring, cqe);
                 if (cqe->user_data != 0)
                         ring_complete(ring, cqe->user_data, cqe->res, cqe->flags);
         }
@@ -341,6 +365,7 @@ static void tune(struct ring *ring, const struct ring_config *config)
         io_uring_register_iowq_max_workers(&uring->ring, bound);
         if (has(ring, OURO_KERNEL(6, 15)) && (uring->ring.features & IORING_FEAT_NO_IOWAIT))
                 uring->enter_flags = IORING_ENTER_NO_IOWAIT;
+        uring->on_valgrind = sanitize_on_valgrind();
         mask_sigpipe(ring);
 }
 
