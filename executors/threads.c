@@ -292,14 +292,11 @@ static struct thread_pool *new_pool(const struct ouro_thread_options *options)
         return pool;
 }
 
-int ouro_thread_pool_open(const struct ouro_thread_options *given, ouro_executor **ret_executor)
+static int open_pool(struct ouro_thread_options options, ouro_executor **ret_executor)
 {
-        struct ouro_thread_options options = OURO_THREAD_OPTIONS_INIT;
         struct thread_pool *pool;
         int error;
 
-        if (given)
-                options = *given;
         if (!ret_executor || check_options(&options) < 0)
                 return -EINVAL;
         pool = new_pool(&options);
@@ -322,6 +319,18 @@ int ouro_thread_pool_open(const struct ouro_thread_options *given, ouro_executor
         }
         *ret_executor = &pool->executor;
         return 0;
+}
+
+int ouro_thread_pool_open(const struct ouro_thread_options *given, ouro_executor **ret_executor)
+{
+        struct ouro_thread_options options = OURO_THREAD_OPTIONS_INIT;
+        int saved_errno = errno, error; /* written by stdio and by what pthread_create() calls */
+
+        if (given)
+                options = *given;
+        error = open_pool(options, ret_executor);
+        errno = saved_errno;
+        return error;
 }
 
 ouro_executor *ouro_thread_pool(const struct ouro_thread_options *options)

@@ -125,9 +125,12 @@ static void end_unstartable(struct sched *sched, struct coro *coro)
         void (*unstartable)(void *arg) = (void (*)(void *))coro->sp;
 
         if (unstartable) {
+                int saved_errno = errno; /* of the task on whose stack we are */
+
                 sched_current = NULL; /* it runs outside any task: what it calls gets -EPERM */
                 unstartable(coro->start.arg);
                 sched_current = sched;
+                errno = saved_errno;
         }
         sched->ended(sched, coro, -ENOMEM);
 }

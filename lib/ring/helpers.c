@@ -27,6 +27,7 @@ static void *helper_main(void *arg);
 /* The new thread's mask: a signal of the program must not be handled there, nor a write's SIGPIPE kill it. */
 static int create_blocked(pthread_t *thread, struct helper *helper)
 {
+        int saved_errno = errno; /* the task's: what pthread_create() calls writes it */
         pthread_attr_t attr;
         sigset_t all, old;
         int error = pthread_attr_init(&attr);
@@ -39,6 +40,7 @@ static int create_blocked(pthread_t *thread, struct helper *helper)
         error = pthread_create(thread, &attr, helper_main, helper);
         pthread_sigmask(SIG_SETMASK, &old, NULL);
         pthread_attr_destroy(&attr);
+        errno = saved_errno;
         return -error;
 }
 

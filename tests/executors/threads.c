@@ -70,7 +70,9 @@ static int open_with(unsigned threads, unsigned queue, const char *name, size_t 
         options.queue = queue;
         options.name = name;
         options.stack_bytes = stack_bytes;
+        errno = ESTALE;
         error = ouro_thread_pool_open(&options, &executor);
+        cr_assert(errno == ESTALE);
         if (error < 0)
                 cr_assert(executor == (ouro_executor *)&options, "untouched on failure");
         else
