@@ -454,6 +454,10 @@ Test(descriptors, f25_sigpipe_that_was_blocked_stays_so)
         EQ(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
         EQ(ouro_run(write_to_the_broken, NULL), 0);
         EQ(pipe_signal_is_blocked(), true);
+        EQ(pipe_signal_is_pending(), false);
+        raise(SIGPIPE); /* the program's own, from before a run, is still there after it */
+        EQ(ouro_run(write_to_the_broken, NULL), 0);
+        EQ(pipe_signal_is_pending(), true);
         EQ(pipe_signals, 0);
 }
 
