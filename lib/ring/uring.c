@@ -42,6 +42,7 @@ struct uring {
         bool on_valgrind;
         bool sigpipe_masked; /* by us: the kernel would raise it for a write */
         bool closing;        /* a wake is not listened for any more */
+        bool sigpipe_ours;   /* what is pending at the end came from our writes */
         int wake_fd;         /* eventfd, always being read */
         uint64_t wake_count;
         struct op wake_op;
@@ -261,7 +262,7 @@ static bool probe_quiet_write(const struct ring *ring)
 static void mask_sigpipe(struct ring *ring)
 {
         struct uring *uring = ring->impl;
-        sigset_t pipe, old;
+        sigset_t pipe, old, pending;
 
         ring->quiet_writes = probe_quiet_write(ring);
         if (ring->quiet_writes)
@@ -269,6 +270,7 @@ static void mask_sigpipe(struct ring *ring)
         sigemptyset(&pipe);
         sigaddset(&pipe, SIGPIPE);
         uring->sigpipe_masked = pthread_sigmask(SIG_BLOCK, &pipe, &old) == 0 && !sigismember(&old, SIGPIPE);
+        uring->sigpipe_ours = sigpending(&pending) == 0 && !sigismember(&pending, SIGPIPE);
 }
 
 static void unmask_sigpipe(const struct uring *uring)
@@ -276,13 +278,12 @@ static void unmask_sigpipe(const struct uring *uring)
         const struct timespec now = {0, 0};
         sigset_t pipe;
 
-        if (!uring->sigpipe_masked)
-                return;
         sigemptyset(&pipe);
         sigaddset(&pipe, SIGPIPE);
-        while (sigtimedwait(&pipe, NULL, &now) == SIGPIPE)
-                ; /* ours: raised by a write that told its task -EPIPE */
-        pthread_sigmask(SIG_UNBLOCK, &pipe, NULL);
+        while (uring->sigpipe_ours && sigtimedwait(&pipe, NULL, &now) == SIGPIPE)
+                ; /* raised by a write that told its task -EPIPE */
+        if (uring->sigpipe_masked)
+                pthread_sigmask(SIG_UNBLOCK, &pipe, NULL);
 }
 
 static int set_up(struct ring *ring, const struct ring_config *config)
