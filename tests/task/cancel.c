@@ -654,6 +654,104 @@ RUN(cancel, f11_reaches_the_groups_around_a_shield_at_once)
         cr_assert_str_eq(noted(), "s");
 }
 
+/* The outer group's member ends, and one that it gets now is cancelled, though the owner is still inside. */
+static intptr_t shields_inside_two_groups(void *unused)
+{
+        (void)unused;
+        OURO_GROUP(outer) {
+                members[0] = ouro_create_task(tells_why, &reasons[0]);
+                OURO_GROUP(inner) {
+                        members[1] = ouro_create_task(tells_why, &reasons[1]);
+                        OURO_SHIELD
+                        {
+                                cr_assert_eq(ouro_wait(members[0]), 0);
+                                cr_assert_eq(ouro_wait(members[1]), 0);
+                        }
+                        cr_assert_gt(ouro_cancelled(ouro_create_task_in(outer, gives, NULL)), 0);
+                        cr_assert_gt(ouro_cancelled(ouro_create_task_in(inner, gives, NULL)), 0);
+                        note('s');
+                }
+        }
+        return ouro_yield();
+}
+
+RUN(cancel, f11_reaches_all_groups_that_a_task_has_open)
+{
+        ouro_task task = ouro_create_task(shields_inside_two_groups, NULL);
+
+        cr_assert_eq(ouro_sleep(1), 0);
+        cr_assert_eq(ouro_cancel(task), 0);
+        cr_assert_eq(ouro_await(task), -ECANCELED);
+        cr_assert_str_eq(noted(), "s");
+        cr_assert_eq(reasons[0], OURO_CANCEL_LEFT);
+        cr_assert_eq(reasons[1], OURO_CANCEL_LEFT);
+}
+
+RUN(cancel, f11_of_its_group_reaches_all_groups_that_a_member_has_open)
+{
+        OURO_GROUP(g) {
+                ouro_create_task(shields_inside_two_groups, NULL);
+                cr_assert_eq(ouro_sleep(1), 0);
+                cr_assert_eq(ouro_group_cancel(g), 0);
+        }
+        cr_assert_str_eq(noted(), "s");
+}
+
+RUN_VIRTUAL(cancel, f11_by_time_reaches_all_groups_inside_the_scope)
+{
+        OURO_TIMEOUT(OURO_MS(1))
+                cr_assert_eq(shields_inside_two_groups(NULL), -ETIME);
+        cr_assert_str_eq(noted(), "s");
+        cr_assert_eq(reasons[0], OURO_CANCEL_TIME);
+}
+
+RUN(cancel, f11_by_a_sibling_reaches_all_groups_inside_the_group)
+{
+        OURO_GROUP(g) {
+                ouro_create_task(gives_later, as_arg(-EIO));
+                cr_assert_eq(shields_inside_two_groups(NULL), -ECANCELED);
+        }
+        cr_assert_str_eq(noted(), "s");
+}
+
+static intptr_t tells_why_later(void *ret_reason)
+{
+        OURO_SHIELD
+        cr_assert_eq(ouro_sleep(OURO_MS(1)), 0);
+        *(int *)ret_reason = ouro_cancelled(ouro_self());
+        return 0;
+}
+
+RUN_VIRTUAL(cancel, f12_the_first_reason_stays)
+{
+        ouro_task task;
+
+        OURO_GROUP(g) {
+                task = ouro_create_task(tells_why_later, &reasons[0]);
+                cr_assert_eq(ouro_yield(), 0);
+                cr_assert_eq(ouro_cancel(task), 0);
+                break;
+        }
+        cr_assert_eq(reasons[0], OURO_CANCEL_ASKED);
+        OURO_GROUP(g) {
+                task = ouro_create_task(tells_why_later, &reasons[0]);
+                ouro_create_task(gives, as_arg(-EIO));
+                cr_assert_eq(ouro_yield(), 0);
+                cr_assert_eq(ouro_cancel(task), 0);
+        }
+        cr_assert_eq(reasons[0], OURO_CANCEL_SIBLING);
+}
+
+RUN_VIRTUAL(cancel, f12_the_first_reason_of_a_group_is_that_of_all_it_gets_later)
+{
+        OURO_GROUP(g) {
+                cr_assert_eq(ouro_group_cancel(g), 0);
+                ouro_create_task(gives, as_arg(-EIO));
+                cr_assert_eq(ouro_yield(), 0);
+                cr_assert_eq(ouro_cancelled(ouro_create_task(gives, NULL)), OURO_CANCEL_ASKED);
+        }
+}
+
 /* ---- deep and wide trees ---- */
 
 enum { DEEP = 5000, WIDE = 5000 };

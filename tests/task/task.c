@@ -402,8 +402,18 @@ RUN(task, refused_options_end_it_and_drop_its_argument)
         cr_assert_eq(ouro_group_close(&closed), 0);
         cr_assert_eq(ouro_await(ouro_create_task_with(&options, gives, &dropped)), -EINVAL);
         cr_assert_eq(dropped, 4);
+}
+
+RUN(task, options_of_an_unknown_size_are_refused)
+{
+        struct ouro_task_options options = OURO_TASK_OPTIONS_INIT;
+
         options.size--;
-        cr_assert_eq(ouro_await(ouro_create_task_with(&options, gives, &dropped)), -EINVAL);
+        cr_assert_eq(ouro_await(ouro_create_task_with(&options, gives, NULL)), -EINVAL);
+        options.size += 2;
+        cr_assert_eq(ouro_await(ouro_create_task_with(&options, gives, NULL)), -EINVAL);
+        options.size = 0;
+        cr_assert_eq(ouro_await(ouro_create_task_with(&options, gives, NULL)), -EINVAL);
 }
 
 Test(task, created_outside_a_run_it_has_ended_and_its_argument_is_dropped)
