@@ -232,10 +232,28 @@ void scope_expire(struct ouro_loop *loop, struct ouro_timer *timer);
 void watch_ended(struct ouro_loop *loop, struct waiter *waiter);
 
 /* ---- loop.c ---- */
-int64_t loop_now(struct ouro_loop *loop);
+enum { LOOP_BUDGET = 128 }; /* switches before the kernel and the clock are looked at again */
 
+int64_t loop_now(struct ouro_loop *loop);
+int64_t loop_real_ns(void); /* CLOCK_MONOTONIC, read now */
+
+/* Takes in messages and completions and fires timers; sleeps if nothing is ready, at most limit_ns (less than
+ * zero: for ever). */
+void loop_pass(struct ouro_loop *loop, int64_t limit_ns);
+
+/* ---- inbox.c ---- */
 /* Sends a chain, linked by next from the newest to the oldest. False: the run has ended. From any thread. */
 bool loop_send(struct ouro_loop *loop, struct ouro_message *newest, struct ouro_message *oldest);
+
+bool inbox_empty(struct ouro_loop *loop);
+bool inbox_fall_asleep(struct ouro_loop *loop); /* false: there is something in it */
+void inbox_get_up(struct ouro_loop *loop);      /* after inbox_fall_asleep() */
+
+/* Delivers some of what was sent: a flood of it must not keep the tasks that are ready from running. */
+void inbox_take(struct ouro_loop *loop);
+
+bool inbox_close(struct ouro_loop *loop);        /* false: not empty. Then nothing more can be sent */
+void inbox_await_wakers(struct ouro_loop *loop); /* until no sender touches the loop any more */
 
 /* ---- overflow.c ---- */
 int overflow_report_on(void);

@@ -1,0 +1,226 @@
+/* run.c - a run from begin to end: a loop is made, its main task runs, and what is left is cancelled and
+ * awaited before anything is freed. */
+#include <errno.h>
+#include <pthread.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "task/choose.h"
+#include "task/task.h"
+
+static const int64_t SPIN_DEFAULT_NS = 20 * 1000;
+
+/* Nothing but operations that the kernel was asked to end, and does not: only they keep the run from ending.
+ */
+static bool only_stuck_ops(struct ouro_loop *loop)
+{
+        return !loop->sched.ready && wheel_empty(&loop->wheel) && loop->jobs_out == 0 &&
+               ring_all_cancelled(&loop->ring);
+}
+
+static int64_t drain_end(const struct ouro_loop *loop)
+{
+        int64_t end_ns;
+
+        return __builtin_add_overflow(loop_real_ns(), loop->drain_ns, &end_ns) ? INT64_MAX : end_ns;
+}
+
+/* Cancels what is left and waits for it: from when nothing but the kernel is in the way, for drain_ns,
+ * however often a signal or a wake ends a pass before. False: the kernel does not give everything back in
+ * time. */
+static bool drain(struct ouro_loop *loop)
+{
+        int64_t give_up_ns = 0; /* 0: they are not stuck yet */
+
+        group_cancel(loop, &loop->root, OURO_CANCEL_END);
+        while (loop->root.live > 0) {
+                size_t in_flight = loop->ring.in_flight;
+                uint64_t ended = loop->ended;
+                int64_t left_ns;
+
+                sched_run(&loop->sched, LOOP_BUDGET);
+                if (loop->root.live == 0)
+                        break;
+                if (!only_stuck_ops(loop)) {
+                        give_up_ns = 0;
+                        loop_pass(loop, -1);
+                        continue;
+                }
+                if (give_up_ns == 0)
+                        give_up_ns = drain_end(loop);
+                left_ns = give_up_ns - loop_real_ns();
+                loop_pass(loop, left_ns > 0 ? left_ns : 0);
+                if (!only_stuck_ops(loop) || loop->ring.in_flight != in_flight || loop->ended != ended ||
+                    !inbox_empty(loop)) {
+                        give_up_ns = 0;
+                } else if (left_ns <= 0) {
+                        log_line(OURO_LOG_ERROR,
+                                 "%zu operations have not ended %lld ms after their cancellation: their "
+                                 "memory "
+                                 "is left to the kernel",
+                                 in_flight, (long long)(loop->drain_ns / 1000000));
+                        return false;
+                }
+        }
+        return true;
+}
+
+/* True: all memory is ours again. */
+static bool run_loop(struct ouro_loop *loop)
+{
+        while (!loop->main_done) {
+                sched_run(&loop->sched, LOOP_BUDGET);
+                if (!loop->main_done)
+                        loop_pass(loop, -1);
+        }
+        do {
+                if (!drain(loop))
+                        return false;
+                inbox_take(loop);
+        } while (loop->root.live > 0 || !inbox_close(loop));
+        inbox_await_wakers(loop);
+        group_drop_results(loop, &loop->root);
+        return true;
+}
+
+static void forget_loop(void)
+{
+        sched_current = NULL; /* a forked child has no loop: the ring is the parent's */
+}
+
+static void watch_forks(void)
+{
+        pthread_atfork(NULL, NULL, forget_loop);
+}
+
+static void init_loop(struct ouro_loop *loop, const struct ouro_options *options)
+{
+        sched_init(&loop->sched, options->stack_bytes ? options->stack_bytes : STACK_DEFAULT_BYTES);
+        loop->sched.ended = task_ended;
+        loop->sched.name = task_name;
+        loop->virtual_clock = options->clock == OURO_CLOCK_VIRTUAL;
+        loop->now_ns = loop->virtual_clock ? 0 : loop_real_ns();
+        loop->spin_ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
+        loop->spin_now_ns = loop->spin_ns;
+        loop->drain_ns = options->drain_ns ? options->drain_ns : OURO_SEC(10);
+        wheel_init(&loop->wheel, loop->virtual_clock ? 0 : WHEEL_REAL_SHIFT, loop->now_ns);
+        loop->root.context.kind = CONTEXT_GROUP;
+        loop->root.context.state = CONTEXT_OPEN;
+        loop->root.flags = OURO_GROUP_KEEP;
+        list_init(&loop->root.members);
+}
+
+/* The loop's memory; aligned by hand, the allocator promises no more than malloc(). */
+struct loop_memory {
+        struct ouro_loop *loop;
+        void *block;
+};
+
+enum { LOOP_ALIGN = 64, LOOP_BYTES = sizeof(struct ouro_loop) + LOOP_ALIGN };
+
+static bool allocate_loop(struct loop_memory *memory)
+{
+        memory->block = mem_calloc(LOOP_BYTES);
+        memory->loop = (struct ouro_loop *)(((uintptr_t)memory->block + LOOP_ALIGN - 1) &
+                                            ~(uintptr_t)(LOOP_ALIGN - 1));
+        return memory->block != NULL;
+}
+
+static void free_spare_jobs(struct ouro_loop *loop)
+{
+        struct ouro_job *job;
+
+        while ((job = loop->spare_jobs)) {
+                loop->spare_jobs = job->next;
+                mem_free(job, sizeof *job);
+        }
+}
+
+static intptr_t run_main(struct loop_memory *memory, const struct ouro_options *options, ouro_fn *fn,
+                         void *arg)
+{
+        struct ouro_loop *loop = memory->loop;
+        struct ouro_task_options main_options = {.name = "main"};
+        bool clean;
+
+        sched_current = &loop->sched;
+        loop->main = task_create(loop, &loop->root, fn, arg, &main_options);
+        if (!loop->main) {
+                sched_current = NULL;
+                ring_close(&loop->ring);
+                return -ENOMEM;
+        }
+        loop->main->detached = 1;
+        if (options->report_stack_overflow && overflow_report_on() < 0)
+                log_line(OURO_LOG_WARNING, "stack overflows will not be reported: no memory");
+        clean = run_loop(loop);
+        if (options->report_stack_overflow)
+                overflow_report_off();
+        sched_current = NULL;
+        if (clean) {
+                ring_close(&loop->ring);
+                sched_destroy(&loop->sched);
+                task_records_return(loop);
+                free_spare_jobs(loop);
+        } else {
+                memory->block = NULL; /* the kernel may still write into it */
+        }
+        return loop->main_result;
+}
+
+static int check_options(const struct ouro_options *options)
+{
+        if (options->size != sizeof *options || options->entries > 32768 ||
+            (unsigned)options->clock > OURO_CLOCK_VIRTUAL ||
+            (unsigned)options->backend > OURO_BACKEND_EPOLL || options->drain_ns < 0)
+                return -EINVAL;
+        if (options->stack_bytes &&
+            (options->stack_bytes < STACK_MIN_BYTES || options->stack_bytes > STACK_MAX_BYTES))
+                return -EINVAL;
+        return 0;
+}
+
+intptr_t ouro_run_with(const struct ouro_options *given, ouro_fn *main_fn, void *arg)
+{
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        struct ouro_options options = OURO_OPTIONS_INIT;
+        struct loop_memory memory;
+        int saved_errno = errno;
+        intptr_t result;
+
+        if (given)
+                options = *given;
+        if (!main_fn || check_options(&options) < 0)
+                return -EINVAL;
+        if (sched_current) {
+                coro_check_stack(sched_current);
+                return -EBUSY;
+        }
+        pthread_once(&once, watch_forks);
+        if (!allocate_loop(&memory))
+                return -ENOMEM;
+        init_loop(memory.loop, &options);
+        result = choose_backend(memory.loop, &options);
+        if (result == 0)
+                result = run_main(&memory, &options, main_fn, arg);
+        mem_free(memory.block, LOOP_BYTES);
+        errno = saved_errno;
+        return result;
+}
+
+intptr_t ouro_run(ouro_fn *main_fn, void *arg)
+{
+        return ouro_run_with(NULL, main_fn, arg);
+}
+
+const char *ouro_backend_name(void)
+{
+        struct ouro_loop *loop = loop_here();
+
+        return loop ? loop->ring.backend->name : NULL;
+}
+
+ouro_loop *ouro_this_loop(void)
+{
+        return loop_here();
+}
