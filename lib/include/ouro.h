@@ -279,7 +279,7 @@ OURO_API int ouro_wait(ouro_task task);
 /**
  * ouro_gather - wait until all of several tasks have ended, and take their results
  * @tasks: consumed, all of them; one that stands in it twice gives the same result twice
- * @n: how many; 0 returns 0 at once
+ * @n: how many; 0 returns 0 without waiting
  * @ret_results: n results, also when the return value is an error of a member; may be NULL
  *
  * Cut short, it cancels them all and waits for them; then every result is filled in too. Refused (the
@@ -344,7 +344,7 @@ OURO_API void ouro_completions_free(ouro_completions *completions);
  * has ended. If the task then ends with a result of its own after all, that is returned.
  *
  * Returns: the result of the task; -ETIME at the deadline; -ECANCELED or -ETIME, the caller being cut
- * short; -ESRCH, -EDEADLK.
+ * short; -ESRCH, -EDEADLK, -EBUSY (as ouro_gather()).
  */
 OURO_API intptr_t ouro_wait_for(ouro_task task, int64_t ns);
 
@@ -563,7 +563,7 @@ OURO_API int ouro_group_close(struct ouro_group *group);
  * ouro_group_cancel - cancel every member of a group
  * @group: any open group of this loop
  *
- * Returns: 0, -EINVAL.
+ * Returns: 0, -EINVAL, -EPERM.
  */
 OURO_API int ouro_group_cancel(struct ouro_group *group);
 
@@ -805,8 +805,8 @@ OURO_API int ouro_close(int fd);
  * @fd: any descriptor; a regular file is always ready
  * @events: POLLIN, POLLOUT, POLLPRI, POLLRDHUP
  *
- * Returns: the events that have come (POLLERR, POLLHUP and POLLRDHUP may be among them unasked), more than 0; -EINVAL for no
- * or unknown events, -EBADF, -ECANCELED, -ETIME.
+ * Returns: the events that have come (POLLERR, POLLHUP and POLLRDHUP may be among them unasked), more than 0;
+ * -EINVAL for no or unknown events, -EBADF, -ECANCELED, -ETIME.
  */
 OURO_API int ouro_poll(int fd, unsigned events);
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdint.h>
 
+#include "coro/coro.h"
 #include "ouro.h"
 
 /* One step of a transfer: at most len bytes at buf, which lie `done` bytes from the start. */
@@ -16,8 +17,14 @@ static int move_all(const struct mover *mover, void *buf, size_t len, size_t *in
 {
         size_t own_done = 0, *done = inout_done ? inout_done : &own_done;
 
+        if (!sched_current)
+                return -EPERM;
+        if (mover->fd < 0)
+                return -EBADF;
         if (*done > len || (!buf && len > 0))
                 return -EINVAL;
+        if (sched_current->current->interrupt) /* also where nothing is left to move */
+                return sched_current->current->interrupt;
         while (*done < len) {
                 ssize_t n = mover->step(mover, (char *)buf + *done, len - *done, *done);
 

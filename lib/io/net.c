@@ -26,12 +26,16 @@ static int refuse(int fd, const void *buf, size_t len, int flags)
 int ouro_socket(int domain, int type, int protocol)
 {
         struct sched *sched = sched_current;
+        int fd;
 
         if (!sched)
                 return -EPERM;
         if (sched->ring->backend->nonblocking_sockets)
                 type |= SOCK_NONBLOCK;
-        return sys_result(socket(domain, type | SOCK_CLOEXEC, protocol));
+        fd = sys_result(socket(domain, type | SOCK_CLOEXEC, protocol));
+        if (fd >= 0)
+                ring_forget_fd(sched->ring, fd); /* what was known of the number was of another file */
+        return fd;
 }
 
 int ouro_bind(int fd, const struct sockaddr *addr, socklen_t len)
