@@ -468,6 +468,13 @@ RUN_VIRTUAL(cancel, reasons_are_told)
                 }
         }
         cr_assert_eq(reasons[0], OURO_CANCEL_TIME);
+        reasons[0] = 0;
+        OURO_TIMEOUT(0) {
+                OURO_GROUP(g) {
+                        ouro_create_task(tells_why, &reasons[0]);
+                }
+        }
+        cr_assert_eq(reasons[0], OURO_CANCEL_TIME);
         OURO_GROUP(g) {
                 ouro_create_task(tells_why, &reasons[0]);
                 cr_assert_eq(ouro_group_cancel(g), 0);

@@ -176,6 +176,22 @@ RUN(gather, inside_an_inner_group_gives_the_error_of_the_outer_groups_member)
         }
 }
 
+RUN_VIRTUAL(gather, inside_a_shield_is_not_cut_short_by_the_group_around_it)
+{
+        OURO_GROUP(g) {
+                ouro_create_task(gives, as_arg(-ENOSPC));
+                OURO_SHIELD
+                {
+                        ouro_task task = ouro_create_task(takes_its_time, NULL);
+
+                        cr_assert_eq(ouro_gather(&task, 1, NULL), 0);
+                        task = ouro_create_task(takes_its_time, NULL);
+                        OURO_TIMEOUT(OURO_SEC(1))
+                                cr_assert_eq(ouro_gather(&task, 1, NULL), -ETIME);
+                }
+        }
+}
+
 RUN(gather, large)
 {
         static ouro_task tasks[4000];
@@ -365,6 +381,35 @@ RUN_VIRTUAL(as_completed, cut_short_goes_on_where_it_was)
                 cr_assert_eq(ouro_completions_next(completions), -ETIME);
         cr_assert_eq(ouro_completions_next(completions), 1);
         ouro_completions_free(completions);
+}
+
+RUN_VIRTUAL(as_completed, cut_short_wakes_nobody_later)
+{
+        ouro_task task = ouro_create_task(sleeps_ms, as_arg(3));
+        ouro_completions *completions;
+
+        cr_assert_eq(ouro_as_completed(&task, 1, &completions), 0);
+        OURO_TIMEOUT(OURO_MS(1))
+                cr_assert_eq(ouro_completions_next(completions), -ETIME);
+        cr_assert_eq(ouro_sleep(OURO_MS(10)), 0);
+        cr_assert_eq(ouro_now(), OURO_MS(11));
+        cr_assert_eq(ouro_completions_next(completions), 0);
+        ouro_completions_free(completions);
+}
+
+RUN_VIRTUAL(as_completed, freed_early_leaves_nothing_in_the_tasks_it_watched)
+{
+        ouro_task task = ouro_create_task(sleeps_ms, as_arg(3));
+        ouro_completions *first, *second, *third;
+
+        cr_assert_eq(ouro_as_completed(&task, 1, &first), 0);
+        cr_assert_eq(ouro_as_completed(&task, 1, &second), 0);
+        cr_assert_eq(ouro_as_completed(&task, 1, &third), 0);
+        ouro_completions_free(second);
+        ouro_completions_free(first);
+        cr_assert_eq(ouro_completions_next(third), 0);
+        ouro_completions_free(third);
+        cr_assert_eq(ouro_await(task), 0);
 }
 
 static intptr_t asks_for_next(void *completions)
