@@ -2,7 +2,9 @@
  *
  * The life of a job, by its state:
  *
- *      QUEUED -> RUNNING -> (finish: a message to the loop) -> freed by the loop
+ *      QUEUED -> RUNNING -> DONE: finish; a message to the loop, which frees it.
+ *      RUNNING -> ASKED -> RUNNING: the executor is being told of a cancellation. Until that is over the job
+ *                cannot be done, so that the executor cannot be freed under it.
  *      QUEUED -> CANCELLED: the loop sends itself the end of the task; the executor still has the job in its
  *                queue. Whoever of the two lets go last (state LEFT seen) frees it.
  *
@@ -12,6 +14,7 @@
  * Closing waits for the last job and for the last of those submitters: none finds the executor gone. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "base/alloc.h"
@@ -21,7 +24,7 @@
 
 enum { SPARE_JOBS_MOST = 2048 };
 
-enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_CANCELLED, JOB_LEFT };
+enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_ASKED, JOB_DONE, JOB_CANCELLED, JOB_LEFT };
 
 /* A task that waits for room, or for the executor to have closed. */
 struct room_waiter {
@@ -44,6 +47,7 @@ struct executor_state {
 };
 
 static __thread struct ouro_job *current_job;
+static __thread struct ouro_job *asked_job; /* that this thread tells an executor to end */
 
 static void wake_room_waiter(struct ouro_loop *loop, struct ouro_message *message)
 {
@@ -217,16 +221,37 @@ static void deliver_cancelled(struct ouro_loop *loop, struct ouro_message *messa
         let_go(job);
 }
 
+/* Running no more: from here on nobody needs its executor. */
+static void job_done(struct ouro_job *job)
+{
+        int state = JOB_RUNNING;
+
+        while (unlikely(!__atomic_compare_exchange_n(&job->state, &state, JOB_DONE, false, __ATOMIC_ACQ_REL,
+                                                     __ATOMIC_ACQUIRE))) {
+                check(state == JOB_ASKED); /* else it has not begun, or is finished twice */
+                if (job == asked_job) {    /* its executor ends it as it is asked to */
+                        __atomic_store_n(&job->state, JOB_DONE, __ATOMIC_RELEASE);
+                        return;
+                }
+                sched_yield();
+                state = JOB_RUNNING;
+        }
+}
+
 void ouro_job_finish(struct ouro_job *job, intptr_t result)
 {
         job->result = result;
+        job_done(job);
         check(loop_send(job->loop, &job->message, &job->message)); /* the run waits for its jobs */
 }
 
 void ouro_job_finish_many(struct ouro_job *newest, struct ouro_job *oldest)
 {
-        for (struct ouro_job *job = newest; job != oldest; job = job->next)
+        for (struct ouro_job *job = newest; job != oldest; job = job->next) {
+                job_done(job);
                 job->message.next = &job->next->message;
+        }
+        job_done(oldest);
         check(loop_send(newest->loop, &newest->message, &oldest->message));
 }
 
@@ -236,6 +261,23 @@ bool ouro_job_cancelled(const struct ouro_job *job)
 }
 
 /* ---- submitting ---- */
+
+static void ask_to_end(struct ouro_job *job)
+{
+        int running = JOB_RUNNING, asked = JOB_ASKED;
+
+        if (__atomic_exchange_n(&job->cancelled, 1, __ATOMIC_ACQ_REL) != 0 ||
+            !__atomic_compare_exchange_n(&job->state, &running, JOB_ASKED, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_ACQUIRE))
+                return; /* asked before, or done */
+        if (job->executor->ops->cancel) {
+                asked_job = job;
+                job->executor->ops->cancel(job->executor, job);
+                asked_job = NULL;
+        }
+        __atomic_compare_exchange_n(&job->state, &asked, JOB_RUNNING, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE);
+}
 
 static void cut_job(struct sched *sched, struct coro *coro, int interrupt)
 {
@@ -249,8 +291,7 @@ static void cut_job(struct sched *sched, struct coro *coro, int interrupt)
                 check(loop_send(loop_of(sched), &job->message, &job->message));
                 return;
         }
-        if (__atomic_exchange_n(&job->cancelled, 1, __ATOMIC_ACQ_REL) == 0 && job->executor->ops->cancel)
-                job->executor->ops->cancel(job->executor, job);
+        ask_to_end(job);
 }
 
 static const struct wait_kind is_job = {"job", cut_job};

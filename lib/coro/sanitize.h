@@ -114,6 +114,37 @@ static inline void *sanitize_fiber_current(void)
 #endif
 }
 
+#ifdef OURO_TSAN
+static __attribute__((unused)) char sanitize_mappings; /* its address stands for them */
+#endif
+
+/* Memory is mapped, and unmapped, by system calls that TSan does not see: whoever finds the same address
+ * mapped anew comes after whoever had it before. */
+static inline void sanitize_memory_mapped(void)
+{
+#ifdef OURO_TSAN
+        __tsan_acquire(&sanitize_mappings);
+#endif
+}
+
+static inline void sanitize_memory_unmapped(void)
+{
+#ifdef OURO_TSAN
+        __tsan_release(&sanitize_mappings);
+#endif
+}
+
+/* TSan follows descriptors, and must see each close(2): one by the ring would leave the number to its last
+ * user. */
+static inline bool sanitize_sees_close(void)
+{
+#ifdef OURO_TSAN
+        return true;
+#else
+        return false;
+#endif
+}
+
 /* ASan remembers what was poisoned on a stack that is used anew or unmapped. */
 static inline void sanitize_unpoison(const void *base, size_t bytes)
 {

@@ -304,6 +304,7 @@ static int set_up(struct ring *ring, const struct ring_config *config)
                 return -ENOSYS;
         if (error < 0)
                 return error;
+        sanitize_memory_mapped();
         if ((uring->ring.features & (IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL)) !=
             (IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL)) {
                 io_uring_queue_exit(&uring->ring);
@@ -403,6 +404,7 @@ static int uring_open(struct ring *ring, const struct ring_config *config)
         if (error == 0)
                 error = open_wake(ring);
         if (error < 0) {
+                sanitize_memory_unmapped();
                 io_uring_queue_exit(&uring->ring);
                 mem_free(uring, sizeof *uring);
                 return error;
@@ -420,6 +422,7 @@ static void uring_close(struct ring *ring)
         while (uring->wake_op.state != OP_IDLE)
                 if (ring_wait(ring, OURO_SEC(1)) < 0)
                         return; /* the ring is broken: leave its memory to it */
+        sanitize_memory_unmapped();
         io_uring_queue_exit(&uring->ring);
         close(uring->wake_fd);
         unmask_sigpipe(uring);

@@ -1,6 +1,7 @@
 /* jobs.c - jobs of several loops in pools that are shared, closed and cancelled. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include <ouro.h>
@@ -235,8 +236,7 @@ static intptr_t submits_until_shutdown(void *arg)
         return result == -ESHUTDOWN ? 0 : -EINVAL;
 }
 
-static pthread_barrier_t all_know;
-static struct ouro_executor *to_close;
+static pthread_barrier_t all_submit, all_know; /* of one round; never destroyed while one may be leaving it */
 
 static intptr_t is_never_done(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
 {
@@ -251,7 +251,7 @@ static intptr_t holds_the_pool_open(void *arg)
         ouro_task task = ouro_submit(pool, is_never_done, OURO_NO_IN, OURO_NO_OUT);
 
         (void)arg;
-        pthread_barrier_wait(&all_know); /* closing begins ... */
+        pthread_barrier_wait(&all_submit); /* closing begins ... */
         expect(submits_until_shutdown(NULL) == 0);
         pthread_barrier_wait(&all_know); /* ... and can only end when every submitter knows */
         ouro_cancel(task);
@@ -260,7 +260,7 @@ static intptr_t holds_the_pool_open(void *arg)
 
 static intptr_t submits_while_it_closes(void *arg)
 {
-        pthread_barrier_wait(&all_know);
+        pthread_barrier_wait(&all_submit);
         expect(submits_until_shutdown(arg) == 0);
         pthread_barrier_wait(&all_know);
         return 0;
@@ -283,22 +283,100 @@ CASE(f69_a_pool_is_closed_while_loops_submit)
         for (int round = 0; round < 10; round++) {
                 pthread_t threads[3];
 
-                pool = to_close = open_pool(2, 2, 0);
-                pthread_barrier_init(&all_know, NULL, 4);
+                pool = open_pool(2, 2, 0);
+                pthread_barrier_init(&all_submit, NULL, 4);
+                pthread_barrier_init(&all_know, NULL, 3);
                 expect(pthread_create(&threads[0], NULL, runs_holder, NULL) == 0);
                 for (int i = 1; i < 3; i++)
                         expect(pthread_create(&threads[i], NULL, runs_submitter, NULL) == 0);
-                pthread_barrier_wait(&all_know);
-                pthread_barrier_destroy(&all_know);
-                pthread_barrier_init(&all_know, NULL, 3);
-                expect(ouro_executor_close(to_close) == 0);
+                pthread_barrier_wait(&all_submit);
+                expect(ouro_executor_close(pool) == 0);
                 for (int i = 0; i < 3; i++) {
                         void *result;
 
                         pthread_join(threads[i], &result);
                         expect(!result);
                 }
+                pthread_barrier_destroy(&all_submit);
                 pthread_barrier_destroy(&all_know);
+        }
+}
+
+/* ---- closing under those who wait for room ---- */
+
+static int gate_is_open;
+static pthread_barrier_t is_full, all_wait;
+
+static intptr_t waits_at_gate(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+{
+        (void)job, (void)in, (void)out;
+        while (!__atomic_load_n(&gate_is_open, __ATOMIC_ACQUIRE))
+                sched_yield();
+        return 0;
+}
+
+static intptr_t submits_once(void *arg)
+{
+        int in = 1, out;
+        intptr_t result = ouro_await(ouro_submit(pool, doubles, OURO_IN(in), OURO_OUT(out)));
+
+        (void)arg;
+        return result == 0 || result == -ESHUTDOWN ? 0 : result;
+}
+
+static intptr_t has_one_that_waits_for_room(void *arg)
+{
+        ouro_task task = ouro_create_task(submits_once, arg);
+
+        while (ouro_task_state(task) != OURO_STATE_WAITING)
+                ouro_yield();
+        pthread_barrier_wait(&all_wait);
+        return ouro_await(task);
+}
+
+static intptr_t fills_the_pool(void *arg)
+{
+        ouro_task first = ouro_submit(pool, waits_at_gate, OURO_NO_IN, OURO_NO_OUT);
+        ouro_task second = ouro_submit(pool, waits_at_gate, OURO_NO_IN, OURO_NO_OUT);
+
+        (void)arg;
+        pthread_barrier_wait(&is_full);
+        pthread_barrier_wait(&all_wait);
+        expect(ouro_await(first) == 0);
+        return ouro_await(second);
+}
+
+static void *opens_the_gate(void *arg)
+{
+        __atomic_store_n(&gate_is_open, 1, __ATOMIC_RELEASE);
+        return arg;
+}
+
+CASE(f69_a_pool_is_closed_under_those_who_wait_for_room)
+{
+        for (int round = 0; round < 30; round++) {
+                pthread_t threads[5];
+
+                pool = open_pool(1, 1, round % 2 ? -1 : 0);
+                gate_is_open = 0;
+                pthread_barrier_init(&is_full, NULL, 2);
+                pthread_barrier_init(&all_wait, NULL, 5);
+                expect(pthread_create(&threads[0], NULL, run_one_loop, (void *)fills_the_pool) == 0);
+                pthread_barrier_wait(&is_full);
+                for (int i = 1; i < 4; i++)
+                        expect(pthread_create(&threads[i], NULL, run_one_loop,
+                                              (void *)has_one_that_waits_for_room) == 0);
+                pthread_barrier_wait(&all_wait);
+                expect(pthread_create(&threads[4], NULL, opens_the_gate, NULL) == 0);
+                expect(ouro_executor_close(pool) == 0);
+                for (int i = 0; i < 5; i++) {
+                        void *result;
+
+                        pthread_join(threads[i], &result);
+                        expect(!result);
+                }
+                pthread_barrier_destroy(&is_full);
+                pthread_barrier_destroy(&all_wait);
         }
 }
 

@@ -50,7 +50,8 @@ struct ouro_executor_ops {
         int (*submit)(ouro_executor *executor, struct ouro_job *job);
 
         /* A job that has begun is asked to end; its token is set. NULL: there is no more to do than that.
-         * Called on the loop's thread; the job may finish meanwhile. */
+         * Called on the loop's thread. It may finish the job itself; finished by another thread, the job is
+         * done when this has returned. Must not wait. */
         void (*cancel)(ouro_executor *executor, struct ouro_job *job);
 
         /* No job will come any more: finish those that are there, then call ouro_executor_closed(), from any
