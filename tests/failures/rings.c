@@ -470,3 +470,47 @@ Test(rings, f43_forked_child_is_refused_and_the_parent_unharmed)
 {
         EQ(ouro_run(fork_in_the_midst, NULL), 0);
 }
+
+/* ---- pairs ---- */
+
+enum { BOUNDED = 64 };
+
+static intptr_t receive_for_a_moment(void *arg)
+{
+        struct waiter_on *on = arg;
+        bool expired = false;
+        ssize_t result = 0;
+
+        OURO_TIMEOUT(OURO_MS(5), &expired) {
+                result = ouro_read(on->fds[0], &on->value, sizeof on->value);
+        }
+        EQ(expired, true);
+        return result;
+}
+
+static intptr_t bound_each(void *arg)
+{
+        static struct waiter_on all[BOUNDED];
+        ouro_task tasks[BOUNDED];
+        intptr_t results[BOUNDED];
+
+        (void)arg;
+        for (int i = 0; i < BOUNDED; i++) {
+                all[i].fds[0] = eventfd(0, EFD_CLOEXEC);
+                tasks[i] = ouro_create_task(receive_for_a_moment, &all[i]);
+        }
+        EQ(ouro_gather(tasks, BOUNDED, results), -ETIME);
+        for (int i = 0; i < BOUNDED; i++) {
+                EQ(results[i], -ETIME);
+                EQ(ouro_close(all[i].fds[0]), 0);
+        }
+        return 0;
+}
+
+/* An operation and its deadline would be a pair of linked entries. Here a deadline needs no entry, and a
+ * cancel waits for one: where there is room for one only, each operation is under way alone, and each ends in
+ * time. */
+Test(rings, f07_where_a_pair_has_no_room_a_bounded_operation_has)
+{
+        EQ(run_with_entries(1, bound_each), 0);
+}

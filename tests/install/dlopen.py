@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""dlopen.py - another language's runtime loads the library, runs a loop, unloads it, and nothing is left.
+"""dlopen.py - f93: another language's runtime loads the library, runs a loop, unloads it, and nothing is left.
 
 usage: dlopen.py LIBRARY"""
 import ctypes
