@@ -124,7 +124,7 @@ Test(rings, f31_more_connections_than_completion_entries)
 
         EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
         if (files.rlim_max < 2 * WAITERS + 100) {
-                cr_log_warn("only %ju descriptors", (uintmax_t)files.rlim_max);
+                PASSED_OVER("only %ju descriptors", (uintmax_t)files.rlim_max);
                 return;
         }
         files.rlim_cur = files.rlim_max;

@@ -544,7 +544,7 @@ IN_LOOP(file, poll_tells_its_errors)
         EQ(ouro_poll(fds[0], 0), -EINVAL);
         EQ(ouro_poll(fds[0], POLLIN | 0x40000000u), -EINVAL);
         EQ(ouro_poll(fds[0], POLLNVAL), -EINVAL);
-        OURO_TIMEOUT (OURO_MS(1)) {
+        OURO_TIMEOUT(OURO_MS(1)) {
                 EQ(ouro_poll(fds[0], POLLIN), -ETIME);
         }
         close_both(fds);
@@ -611,7 +611,7 @@ IN_LOOP(file, expired_scope_does_nothing)
 {
         int fd = file_of("file", "text");
 
-        OURO_TIMEOUT (0) {
+        OURO_TIMEOUT(0) {
                 check_cut_on_entry(fd, -ETIME);
                 EQ(ouro_close(fd), 0);
         }

@@ -604,7 +604,7 @@ IN_LOOP(net, expired_scope_does_nothing)
         char buf[4];
 
         unix_pair(fds);
-        OURO_TIMEOUT (0, &expired) {
+        OURO_TIMEOUT(0, &expired) {
                 check_cut_on_entry(fds[0], &addr, listener, -ETIME);
         }
         cr_assert(expired);
@@ -626,7 +626,7 @@ IN_LOOP(net, waits_are_cut_by_cancel_and_by_time)
         ouro_yield();
         EQ(ouro_cancel(task), 0);
         EQ(ouro_await(task), -ECANCELED);
-        OURO_TIMEOUT (OURO_MS(1)) {
+        OURO_TIMEOUT(OURO_MS(1)) {
                 EQ(ouro_recv(fds[0], buf, sizeof buf, 0), -ETIME);
         }
         EQ(ouro_send(fds[1], "ok", 2, 0), 2);
