@@ -27,9 +27,10 @@ def check(bug, holds, done):
         failed += 1
 
 
-def must_find(bug, report, command=()):
+def must_find(bug, reports, command=()):
+    """One of the reports, and it points to the place."""
     done = run(bug, command)
-    check(bug, done.returncode != 0 and report in done.stderr and f"planted_{bug}" in done.stderr, done)
+    check(bug, done.returncode != 0 and "planted.c" in done.stderr and any(r in done.stderr for r in reports), done)
 
 
 valgrind = []
@@ -41,14 +42,13 @@ if sanitizer == "none":
 done = run("clean", valgrind)
 check("clean", done.returncode == 0 and "Warning: client switching stacks" not in done.stderr, done)
 if sanitizer == "none":
-    must_find("heap", "Invalid write", valgrind)
-    must_find("uninitialised", "uninitialised value", valgrind)
+    must_find("heap", ["Invalid write"], valgrind)
+    must_find("uninitialised", ["uninitialised value"], valgrind)
 if "address" in sanitizer:
-    must_find("heap", "heap-buffer-overflow")
-    must_find("stack", "stack-buffer-overflow")
+    must_find("heap", ["heap-buffer-overflow", "insufficient space"])
+    must_find("stack", ["stack-buffer-overflow", "out of bounds"])
 if "undefined" in sanitizer:
-    done = run("integer")
-    check("integer", done.returncode != 0 and "signed integer overflow" in done.stderr, done)
+    must_find("integer", ["signed integer overflow"])
 if "thread" in sanitizer:
-    must_find("race", "data race")
+    must_find("race", ["data race"])
 sys.exit(failed > 0)
