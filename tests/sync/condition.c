@@ -124,7 +124,7 @@ static intptr_t notifies_and_ends_holding(void *unused)
 {
         (void)unused;
         cr_assert_eq(ouro_mutex_lock(&mutex), 0);
-        cr_assert_eq(ouro_condition_notify_all(&condition), 1);
+        ouro_condition_notify_all(&condition);
         return ouro_sleep(1);
 }
 
@@ -148,6 +148,18 @@ RUN(condition, f61_a_mutex_that_was_abandoned_is_told)
         cr_assert_eq(ouro_await(ouro_create_task(notifies_and_ends_holding, NULL)), 0);
         cr_assert_eq(ouro_await(task), -EOWNERDEAD);
         cr_assert_eq(logged(), 1u);
+}
+
+RUN(condition, f61_cut_short_it_tells_that_the_mutex_was_abandoned)
+{
+        ouro_task task = ouro_create_task(waits_for_notice_in_vain, NULL), holder;
+
+        catch_log();
+        cr_assert_eq(ouro_yield(), 0);
+        holder = ouro_create_task(notifies_and_ends_holding, NULL);
+        cr_assert_eq(ouro_cancel(task), 0);
+        cr_assert_eq(ouro_await(holder), 0);
+        cr_assert_eq(ouro_await(task), -EOWNERDEAD, "whoever is not told would unlock");
 }
 
 /* ---- what it is for ---- */

@@ -165,6 +165,24 @@ RUN(mutex, f61_whose_holder_ended_fails_all_who_wait_and_all_who_come)
         cr_assert_eq(ouro_mutex_unlock(&mutex), 0);
 }
 
+static intptr_t unlocks(void *unused)
+{
+        (void)unused;
+        return ouro_mutex_unlock(&mutex);
+}
+
+RUN(mutex, f61_is_not_its_who_has_the_holders_record_now)
+{
+        ouro_task holder = ouro_create_task(ends_holding, NULL), next;
+
+        catch_log();
+        cr_assert_eq(ouro_await(holder), 0);
+        next = ouro_create_task(unlocks, NULL);
+        cr_assert_eq(next.slot, holder.slot, "another record: the test tells nothing");
+        cr_assert_eq(ouro_await(next), -EPERM);
+        cr_assert_eq(ouro_await(ouro_create_task(locks, as_arg('c'))), -EOWNERDEAD);
+}
+
 static struct ouro_mutex several[3];
 
 static intptr_t ends_holding_several(void *unused)

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "support/leaks.h"
+#include "task/task.h"
 
 TestSuite(gather, .init = leaks_begin, .fini = leaks_end);
 TestSuite(wait_for, .init = leaks_begin, .fini = leaks_end);
@@ -54,6 +55,9 @@ RUN(gather, first_error_is_in_time_also_among_those_that_ended_before)
 
         cr_assert_eq(ouro_wait(late), 0);
         cr_assert_eq(ouro_wait(early), 0);
+        cr_assert_eq(ouro_gather(tasks, 2, NULL), -EIO);
+        tasks[0] = ouro_create_task(gives, as_arg(-EIO));
+        tasks[1] = ouro_create_task(gives_later, as_arg(-EPIPE));
         cr_assert_eq(ouro_gather(tasks, 2, NULL), -EIO);
 }
 
@@ -410,6 +414,22 @@ RUN_VIRTUAL(as_completed, freed_early_leaves_nothing_in_the_tasks_it_watched)
         cr_assert_eq(ouro_completions_next(third), 0);
         ouro_completions_free(third);
         cr_assert_eq(ouro_await(task), 0);
+}
+
+RUN_VIRTUAL(as_completed, freed_early_is_in_no_queue_of_theirs)
+{
+        ouro_task tasks[3];
+        ouro_completions *completions;
+
+        for (size_t i = 0; i < 3; i++)
+                tasks[i] = ouro_create_task(sleeps_ms, as_arg(3));
+        cr_assert_eq(ouro_as_completed(tasks, 3, &completions), 0);
+        for (size_t i = 0; i < 3; i++)
+                cr_assert_not_null(task_find(ouro_this_loop(), tasks[i])->waiters);
+        ouro_completions_free(completions);
+        for (size_t i = 0; i < 3; i++)
+                cr_assert_null(task_find(ouro_this_loop(), tasks[i])->waiters);
+        cr_assert_eq(ouro_gather(tasks, 3, NULL), 0);
 }
 
 static intptr_t asks_for_next(void *completions)

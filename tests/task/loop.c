@@ -460,6 +460,25 @@ RUN(post, from_the_loop_itself_runs_as_a_root_task)
         cr_assert_eq(ouro_post(loop, NULL, NULL), -EINVAL);
 }
 
+static ouro_task posted;
+
+static intptr_t keeps_own_handle(void *unused)
+{
+        (void)unused;
+        posted = ouro_self();
+        return -EIO;
+}
+
+RUN(post, leaves_nothing_when_it_has_ended_and_a_failure_is_told)
+{
+        catch_log();
+        cr_assert_eq(ouro_post(ouro_this_loop(), keeps_own_handle, NULL), 0);
+        cr_assert_eq(ouro_sleep(1), 0);
+        cr_assert_neq(posted.generation, 0u);
+        cr_assert_eq(ouro_task_state(posted), -ESRCH);
+        cr_assert_eq(logged(), 1u);
+}
+
 enum { POSTERS = 4, POSTS = 5000 };
 
 struct poster {
@@ -530,6 +549,14 @@ static intptr_t answers(void *unused)
         return 0;
 }
 
+static struct ouro_event ponged;
+
+static intptr_t sets_ponged(void *unused)
+{
+        (void)unused;
+        return ouro_event_set(&ponged);
+}
+
 static void *pings(void *loop)
 {
         for (int i = 0; i < PINGS; i++) {
@@ -538,7 +565,7 @@ static void *pings(void *loop)
                 for (volatile int k = 0; k < i % 512; k++)
                         ;
         }
-        ouro_post(loop, sets_came, NULL);
+        ouro_post(loop, sets_ponged, NULL);
         return NULL;
 }
 
@@ -548,8 +575,7 @@ RUN(post, f40_a_wake_that_races_with_going_to_sleep_is_never_lost)
 
         cr_assert_eq(sem_init(&pong, 0, 0), 0);
         cr_assert_eq(pthread_create(&thread, NULL, pings, ouro_this_loop()), 0);
-        while (!atomic_load(&came))
-                cr_assert_eq(ouro_sleep(OURO_MS(20)), 0);
+        cr_assert_eq(ouro_event_wait(&ponged), 0); /* no timer comes to the rescue */
         pthread_join(thread, NULL);
         sem_destroy(&pong);
 }
