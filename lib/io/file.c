@@ -81,14 +81,52 @@ static ssize_t write_at(int fd, const void *buf, size_t len, __u64 offset)
         return op_wait(&op);
 }
 
+static bool is_file(struct ring *ring, int fd)
+{
+        uint32_t *word = ring_fd(ring, fd);
+        struct stat st;
+
+        if (!word)
+                return false;
+        if (unlikely(!(*word & (FD_FILE | FD_NO_FILE)))) {
+                if (sys_result(fstat(fd, &st)) < 0)
+                        return false;
+                *word |= S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? FD_FILE : FD_NO_FILE;
+        }
+        return *word & FD_FILE;
+}
+
+/* io_uring leaves the position where it was when O_DIRECT's bytes come later, and when a write ends short
+ * because the disk is full: the next transfer would meet the same bytes again, and a file that is written
+ * over and over looks complete. So it is looked at before and after. Less than zero: no need. */
+static off_t position_before(int fd)
+{
+        struct sched *sched = sched_current;
+
+        if (!sched || !sched->ring->backend->loses_position || !is_file(sched->ring, fd))
+                return -1;
+        return sys_result(lseek(fd, 0, SEEK_CUR));
+}
+
+static ssize_t mend_position(int fd, off_t before, ssize_t moved)
+{
+        if (before >= 0 && moved > 0 && sys_result(lseek(fd, 0, SEEK_CUR)) == before)
+                (void)sys_result(lseek(fd, before + moved, SEEK_SET));
+        return moved;
+}
+
 ssize_t ouro_read(int fd, void *buf, size_t len)
 {
-        return read_at(fd, buf, len, (__u64)-1);
+        off_t before = position_before(fd);
+
+        return mend_position(fd, before, read_at(fd, buf, len, (__u64)-1));
 }
 
 ssize_t ouro_write(int fd, const void *buf, size_t len)
 {
-        return write_at(fd, buf, len, (__u64)-1);
+        off_t before = position_before(fd);
+
+        return mend_position(fd, before, write_at(fd, buf, len, (__u64)-1));
 }
 
 /* io_uring passes over an offset where there is no position, and reads or writes all the same. Asked once for

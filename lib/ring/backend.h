@@ -23,6 +23,9 @@ struct backend {
         /* It opens a FIFO without waiting for its other end, unless IOSQE_ASYNC is set. */
         bool opens_without_waiting;
 
+        /* It moves a file's position not always when it moves bytes. */
+        bool loses_position;
+
         /* Sets ring->impl. 0 or a negated errno: -ENOSYS means that it does not work here (and another
          * may), -ENOMEM, -EMFILE, -ENFILE a shortage (and another would have it too). */
         int (*open)(struct ring *ring, const struct ring_config *config);

@@ -26,7 +26,9 @@ struct ring_slot {
 };
 
 enum {
-        FD_OPS = (1 << 28) - 1, /* operations under way on it */
+        FD_OPS = (1 << 26) - 1, /* operations under way on it */
+        FD_FILE = 1 << 26,      /* a regular file or a block device */
+        FD_NO_FILE = 1 << 27,   /* neither; with none of the two, nobody has asked */
         FD_SEEKS = 1 << 28,     /* it has a position, and so takes offsets */
         FD_CLOSING = 1 << 29,   /* no new ones: somebody closes it */
 };

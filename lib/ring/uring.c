@@ -432,6 +432,7 @@ static void uring_close(struct ring *ring)
 const struct backend backend_uring = {
         .name = "uring",
         .opens_without_waiting = true,
+        .loses_position = true,
         .open = uring_open,
         .close = uring_close,
         .submit = uring_submit,

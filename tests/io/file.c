@@ -133,6 +133,33 @@ IN_LOOP(file, position_moves_with_read_and_write_alone)
         return 0;
 }
 
+/* Without the page cache between, the bytes come by another way. */
+IN_LOOP(file, position_moves_without_the_page_cache_too)
+{
+        char *block = aligned_alloc(4096, 4096);
+        int fd = ouro_open("file", O_RDWR | O_CREAT | O_DIRECT, 0600);
+
+        if (fd == -EINVAL) {
+                PASSED_OVER("no O_DIRECT here");
+                free(block);
+                return 0;
+        }
+        for (int i = 0; i < 4; i++) {
+                memset(block, 'a' + i, 4096);
+                EQ(ouro_write(fd, block, 4096), 4096);
+                EQ(lseek(fd, 0, SEEK_CUR), (i + 1) * 4096);
+        }
+        EQ(lseek(fd, 0, SEEK_SET), 0);
+        for (int i = 0; i < 4; i++) {
+                EQ(ouro_read(fd, block, 4096), 4096);
+                EQ(block[4095], 'a' + i);
+        }
+        EQ(ouro_read(fd, block, 4096), 0);
+        EQ(ouro_close(fd), 0);
+        free(block);
+        return 0;
+}
+
 IN_LOOP(file, offsets_may_lie_far_behind_the_end)
 {
         int fd = file_of("file", "x");
@@ -364,21 +391,31 @@ IN_LOOP(file, lengths_of_zero_and_beyond_all_bounds)
         return 0;
 }
 
-IN_LOOP(file, limit_of_file_size_is_told)
+/* As where the disk is full: what fitted is told, and what comes next goes behind it. */
+IN_LOOP(file, write_that_ends_short_has_moved_the_position)
 {
-        int fd = file_of("file", "");
+        int fd = file_of("file", ""), whole = file_of("whole", "");
         struct rlimit before, little;
+        size_t done = 0;
+        char buf[8];
 
         getrlimit(RLIMIT_FSIZE, &before);
         little = (struct rlimit){4, before.rlim_max};
         signal(SIGXFSZ, SIG_IGN);
         EQ(setrlimit(RLIMIT_FSIZE, &little), 0);
-        ssize_t first = ouro_pwrite(fd, "123456", 6, 0), second = ouro_pwrite(fd, "56", 2, 4);
+        ssize_t first = ouro_write(fd, "123456", 6), second = ouro_write(fd, "56", 2);
+        int all = ouro_write_all(whole, "123456", 6, &done);
 
         EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
         EQ(first, 4);
         EQ(second, -EFBIG);
+        EQ(all, -EFBIG);
+        EQ(done, 4);
+        EQ(ouro_write_all(whole, "123456", 6, &done), 0);
+        EQ(ouro_pread(whole, buf, sizeof buf, 0), 6);
+        cr_assert_eq(memcmp(buf, "123456", 6), 0);
         close(fd);
+        close(whole);
         return 0;
 }
 
