@@ -344,11 +344,49 @@ static int submit_in_turn(struct ouro_loop *loop, ouro_executor *executor, struc
         return result;
 }
 
+/* A job whose loop runs inside another job of the same executor. If that were to wait for a worker, it might
+ * wait for itself: the loop runs it, on the stack of its thread. */
+struct job_within {
+        struct ouro_message message;
+        struct ouro_job *job;
+};
+
+static void run_within(struct ouro_loop *loop, struct ouro_message *message)
+{
+        struct job_within *within = container_of(message, struct job_within, message);
+        struct ouro_job *job = within->job;
+
+        (void)loop;
+        mem_free(within, sizeof *within);
+        if (ouro_job_begin(job))
+                ouro_job_finish(job, ouro_job_run(job));
+}
+
+static int submit_within(struct ouro_loop *loop, struct executor_state *state, struct ouro_job *job)
+{
+        struct job_within *within;
+        bool closing;
+
+        pthread_mutex_lock(&state->lock);
+        closing = state->closing;
+        pthread_mutex_unlock(&state->lock);
+        if (closing)
+                return -ESHUTDOWN;
+        within = mem_alloc(sizeof *within);
+        if (!within)
+                return -ENOMEM;
+        *within = (struct job_within){.message = {.deliver = run_within}, .job = job};
+        check(loop_send(loop, &within->message, &within->message));
+        return 0;
+}
+
 static int submit(struct ouro_loop *loop, ouro_executor *executor, struct ouro_job *job)
 {
         struct executor_state *state = executor->state;
         int result = -EAGAIN;
 
+        if (unlikely(current_job && current_job->executor == executor))
+                return submit_within(loop, state, job);
         if (likely(atomic_load_explicit(&state->waiting, memory_order_relaxed) == 0))
                 result = executor->ops->submit(executor, job);
         return likely(result != -EAGAIN) ? result : submit_in_turn(loop, executor, job);

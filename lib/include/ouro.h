@@ -1253,6 +1253,9 @@ static inline struct ouro_out ouro_out(void *base, size_t len)
  * group as if it had been created here. If the executor's queue is full, the caller waits for room. Cut
  * short in that, it returns a task that has ended with -ECANCELED or -ETIME, and the job never starts.
  *
+ * A loop that a job runs may submit to the job's own executor: that job runs on the same thread, so that the
+ * two cannot wait for each other.
+ *
  * Cancelled while queued, the job never starts and its task ends with -ECANCELED. A running thread job
  * cannot be stopped: its task ends when it returns, see ouro_job_cancelled().
  *

@@ -180,5 +180,5 @@ CASE(f60_an_unwinder_is_stopped_at_the_entry)
 {
         ouro_set_log(no_core_no_line, NULL);
         run_all(2, exits_its_thread);
-        expect(!"the thread is still here");
+        expect(false); /* the thread is still here */
 }

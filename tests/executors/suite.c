@@ -432,6 +432,74 @@ void suite_f69_a_job_cannot_close_its_executor(const struct executor_kind *kind)
         with_pool(kind, 0, submits_a_closer);
 }
 
+/* ---- a job that waits for its own executor ---- */
+
+static int nested;
+
+static intptr_t runs_a_loop(struct ouro_job *job, struct ouro_in in, struct ouro_out out);
+
+/* As many levels as arg says, two jobs on each: with one worker and a queue of one. */
+static intptr_t submits_within(void *arg)
+{
+        intptr_t levels = (intptr_t)arg;
+        ouro_task tasks[2];
+
+        if (levels == 0)
+                return 0;
+        for (int i = 0; i < 2; i++)
+                tasks[i] = ouro_submit(pool, runs_a_loop, OURO_IN(levels), OURO_NO_OUT);
+        return ouro_gather(tasks, 2, NULL);
+}
+
+static intptr_t runs_a_loop(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+{
+        intptr_t levels = *(const intptr_t *)in.base;
+
+        (void)job, (void)out;
+        __atomic_add_fetch(&nested, 1, __ATOMIC_SEQ_CST);
+        return ouro_run(submits_within, (void *)(levels - 1));
+}
+
+static intptr_t submits_nested(void *arg)
+{
+        (void)arg;
+        cr_assert(submits_within((void *)3) == 0);
+        cr_assert(nested == 2 + 4 + 8);
+        return 0;
+}
+
+void suite_f67_a_job_may_wait_for_jobs_of_its_own_executor(const struct executor_kind *kind)
+{
+        with_pool(kind, 1, submits_nested);
+}
+
+static intptr_t cancels_within(void *arg)
+{
+        int counter = 0;
+        ouro_task task = submit_count(&counter);
+
+        (void)arg;
+        ouro_cancel(task);
+        return ouro_await(task) == -ECANCELED && counter == 0 ? 0 : -EINVAL;
+}
+
+static intptr_t runs_a_loop_that_cancels(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+{
+        (void)job, (void)in, (void)out;
+        return ouro_run(cancels_within, NULL);
+}
+
+static intptr_t submits_one_that_cancels(void *arg)
+{
+        (void)arg;
+        return ouro_await(ouro_submit(pool, runs_a_loop_that_cancels, OURO_NO_IN, OURO_NO_OUT));
+}
+
+void suite_f67_a_job_cancelled_within_another_never_starts(const struct executor_kind *kind)
+{
+        with_pool(kind, 1, submits_one_that_cancels);
+}
+
 static intptr_t uses_pool_and_leaves_it(void *arg)
 {
         int counter = 0;

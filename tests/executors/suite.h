@@ -35,6 +35,8 @@ struct executor_kind {
         CASE(in_a_cancelled_group_a_job_never_starts)                                                        \
         CASE(a_failed_job_cancels_its_siblings)                                                              \
         CASE(f69_a_job_cannot_close_its_executor)                                                            \
+        CASE(f67_a_job_may_wait_for_jobs_of_its_own_executor)                                                \
+        CASE(f67_a_job_cancelled_within_another_never_starts)                                                \
         CASE(closing_outside_a_loop_blocks_until_done)                                                       \
         CASE(f69_closing_nothing_is_refused)
 
