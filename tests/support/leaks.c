@@ -40,7 +40,7 @@ enum {
         THINGS_MOST = 4096,
         NAME_BYTES = 112,
         FLUSH_STACK_BYTES = 64 << 20, /* glibc keeps 40 MiB of stacks */
-        TRIES = 200,                  /* of 10 ms: how long a ring's kernel threads may take to end */
+        TRIES = 1000, /* of 10 ms: how long a ring's kernel threads may take to end on a busy machine */
 };
 
 /* A descriptor, thread, child or mapping. Its name tells what it is: a descriptor closed and opened anew on
