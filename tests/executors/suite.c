@@ -809,10 +809,28 @@ static intptr_t opens_later(void *arg)
         return 0;
 }
 
+struct late {
+        struct gate *gate;
+        ouro_task task;
+};
+
+static intptr_t opens_once_it_is_cancelled(void *arg)
+{
+        const struct late *late = arg;
+
+        while (ouro_cancelled(late->task) == OURO_NOT_CANCELLED)
+                ouro_sleep(OURO_US(100));
+        gate_open(late->gate);
+        return 0;
+}
+
 static intptr_t waits_for_one_that_is_late(void *arg)
 {
         struct gate gate = {0, 0}, token = {0, 0};
-        ouro_task task = submit_gate(&gate), opener = ouro_create_task(opens_later, &gate);
+        ouro_task task = submit_gate(&gate), opener;
+        struct late late = {&gate, task};
+
+        opener = ouro_create_task(opens_once_it_is_cancelled, &late);
 
         (void)arg;
         gate_await_begun(&gate, 1);
