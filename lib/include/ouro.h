@@ -1184,151 +1184,6 @@ OURO_API ssize_t ouro_condition_notify(struct ouro_condition *condition, size_t 
  */
 OURO_API ssize_t ouro_condition_notify_all(struct ouro_condition *condition);
 
-/* ---- CPU work --------------------------------------------------------------------------------- */
-
-/* Bytes that a job reads, and bytes that it writes. In a thread pool they are the caller's own memory. */
-struct ouro_in {
-        const void *base;
-        size_t len;
-};
-
-struct ouro_out {
-        void *base;
-        size_t len;
-};
-
-struct ouro_job;
-typedef struct ouro_executor ouro_executor;
-
-/* The body of a job: runs in a worker, outside any loop, and may block. Result as ouro_fn. */
-typedef intptr_t ouro_job_fn(struct ouro_job *job, struct ouro_in in, struct ouro_out out);
-
-/* In C++ a struct and a function of one name are fine, but -Wshadow thinks of a constructor. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
-
-/**
- * ouro_in - a span for a job to read
- * @base: may be NULL if len is 0
- * @len: in bytes
- */
-static inline struct ouro_in ouro_in(const void *base, size_t len)
-{
-        struct ouro_in in = {base, len};
-
-        return in;
-}
-
-/**
- * ouro_out - a span for a job to write
- * @base: may be NULL if len is 0
- * @len: in bytes
- */
-static inline struct ouro_out ouro_out(void *base, size_t len)
-{
-        struct ouro_out out = {base, len};
-
-        return out;
-}
-
-#pragma GCC diagnostic pop
-
-/**
- * OURO_IN - an object or array as a job's input; a pointer does not compile
- */
-/**
- * OURO_OUT - an object or array as a job's output; a pointer does not compile
- */
-#define OURO_NO_IN (ouro_in(NULL, 0))
-#define OURO_NO_OUT (ouro_out(NULL, 0))
-
-/**
- * ouro_submit - give a job to an executor, as a task
- * @executor: from ouro_thread_pool()
- * @fn: the job's body
- * @in: what it reads: yours again when the task has ended
- * @out: what it writes: yours again when the task has ended
- *
- * The task is one like any other: await it, gather it, put a deadline on it, cancel it; it belongs to a
- * group as if it had been created here. If the executor's queue is full, the caller waits for room. Cut
- * short in that, it returns a task that has ended with -ECANCELED or -ETIME, and the job never starts.
- *
- * A loop that a job runs may submit to the job's own executor: that job runs on the same thread, so that the
- * two cannot wait for each other.
- *
- * Cancelled while queued, the job never starts and its task ends with -ECANCELED. A running thread job
- * cannot be stopped: its task ends when it returns, see ouro_job_cancelled().
- *
- * Returns: a handle, as ouro_create_task(); one that has ended with -ESHUTDOWN if the executor is closing,
- * -EINVAL for NULL.
- */
-#define ouro_submit(executor, fn, in, out) ouro_submit_named((executor), (fn), (in), (out), #fn)
-
-/**
- * ouro_submit_named - the function behind ouro_submit()
- * @executor: from ouro_thread_pool()
- * @fn: the job's body
- * @in: what it reads
- * @out: what it writes
- * @name: borrowed until the task ends
- *
- * Returns: as ouro_submit().
- */
-OURO_API ouro_task ouro_submit_named(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in,
-                                     struct ouro_out out, const char *name);
-
-/**
- * ouro_job_cancelled - whether somebody has asked this job to end
- * @job: as passed to its body
- *
- * A job that runs long asks now and then, and returns -ECANCELED. Threads: from the job.
- */
-OURO_API bool ouro_job_cancelled(const struct ouro_job *job);
-
-/**
- * ouro_executor_close - let the queued and running jobs end, and free the executor. Never cut short.
- * @executor: may be NULL
- *
- * Called in a task, it waits as a task; outside ouro_run() it blocks. Submitting meanwhile gives
- * -ESHUTDOWN.
- *
- * Returns: 0, -EALREADY: somebody is closing it; -EDEADLK: called from one of its own jobs; -EINVAL: NULL.
- * Threads: from anywhere.
- */
-OURO_API int ouro_executor_close(ouro_executor *executor);
-
-/* What a thread pool is made with. Begin with OURO_THREAD_OPTIONS_INIT; zero always means the default. */
-struct ouro_thread_options {
-        size_t size;        /* sizeof(struct ouro_thread_options) */
-        unsigned threads;   /* default: what CPU affinity and cgroup quota allow */
-        unsigned queue;     /* jobs that may wait, at most 1048576; default 1024 */
-        size_t stack_bytes; /* of each thread; default: the system's */
-        int64_t spin_ns; /* a worker polls this long before it sleeps; default 10 us, less than zero: never */
-        const char *name; /* of the threads, at most 15 bytes; copied; default "ouro" */
-};
-
-#define OURO_THREAD_OPTIONS_INIT OURO_SIZED_(struct ouro_thread_options)
-
-/**
- * ouro_thread_pool_open - start a pool of threads
- * @options: see struct ouro_thread_options; NULL for the defaults
- * @ret_executor: to be closed by ouro_executor_close()
- *
- * Its threads block every signal. Several loops may share it.
- *
- * Returns: 0, -EINVAL: an option is out of range, or NULL; -ENOMEM, -EAGAIN: too few resources for the
- * threads. Threads: from anywhere. Never waits.
- */
-OURO_API int ouro_thread_pool_open(const struct ouro_thread_options *options, ouro_executor **ret_executor);
-
-/**
- * ouro_thread_pool - ouro_thread_pool_open() that gives NULL on failure
- * @options: see struct ouro_thread_options; NULL for the defaults
- *
- * Returns: the executor, or NULL.
- */
-OURO_API ouro_executor *ouro_thread_pool(const struct ouro_thread_options *options);
-
 /* ---- log and memory --------------------------------------------------------------------------- */
 
 enum ouro_log_level {
@@ -1384,32 +1239,6 @@ template <class T> inline T ouro_sized()
         options.size = sizeof options;
         return options;
 }
-
-template <class T> struct ouro_no_pointer {
-        typedef T type;
-};
-template <class T> struct ouro_no_pointer<T *>; /* OURO_IN and OURO_OUT take objects and arrays */
-template <class T> inline struct ouro_in ouro_in_object(const T &object)
-{
-        return ouro_in(&object, sizeof(typename ouro_no_pointer<T>::type));
-}
-template <class T> inline struct ouro_out ouro_out_object(T &object)
-{
-        return ouro_out(&object, sizeof(typename ouro_no_pointer<T>::type));
-}
-#define OURO_IN(x) ouro_in_object(x)
-#define OURO_OUT(x) ouro_out_object(x)
-#else
-/* 0 for an object or array; does not compile for a pointer. (A comma makes an array a pointer.) */
-#define OURO_NO_POINTER_(x)                                                                                  \
-        (0 * sizeof(struct {                                                                                 \
-                 int ouro_takes_objects_and_arrays_not_pointers : __builtin_classify_type(x) == 5 &&         \
-                                 __builtin_types_compatible_p(__typeof__(x), __typeof__((void)0, (x)))       \
-                         ? -1                                                                                \
-                         : 1;                                                                                \
-         }))
-#define OURO_IN(x) ouro_in(&(x), sizeof(x) + OURO_NO_POINTER_(x))
-#define OURO_OUT(x) ouro_out(&(x), sizeof(x) + OURO_NO_POINTER_(x))
 #endif
 
 #define OURO_GROUP_HOLDER_(id) struct ouro_group id __attribute__((cleanup(ouro_group_leave)))
@@ -1423,5 +1252,8 @@ template <class T> inline struct ouro_out ouro_out_object(T &object)
 #define OURO_SHIELD_(id)                                                                                     \
         for (OURO_SCOPE_HOLDER_(id), *OURO_CONCAT(id, _p) = ouro_shield_open(&id);                           \
              OURO_CONCAT(id, _p) != NULL; ouro_scope_close(OURO_CONCAT(id, _p)), OURO_CONCAT(id, _p) = NULL)
+
+#include "ouro/job.h"
+#include "ouro/pool.h"
 
 #endif /* OURO_H */

@@ -24,7 +24,8 @@ struct ouro_message {
         void (*deliver)(struct ouro_loop *loop, struct ouro_message *message);
 };
 
-/* One job. The first four fields are for the executor to use, the others are the library's own. */
+/* One job. The fields that say so, and the first four, are for the executor; the others are the library's
+ * own. */
 struct ouro_job {
         struct ouro_job *next; /* the executor's, while it has the job */
         ouro_job_fn *fn;
@@ -35,8 +36,12 @@ struct ouro_job {
         void *task;
         struct ouro_message message;
         intptr_t result;
-        int state;     /* atomic */
-        int cancelled; /* atomic: the token */
+        int state;                              /* atomic */
+        int cancelled;                          /* atomic: the token */
+        const struct ouro_job_options *options; /* never NULL; read by executors */
+        void *of_executor;                      /* the executor's, while it has the job */
+        unsigned worker;                        /* set by the executor before it runs the job */
+        unsigned attempt;
 };
 
 /* How an executor does it. */
@@ -60,6 +65,27 @@ struct ouro_executor_ops {
 
         /* Frees it, after ouro_executor_closed(). May wait for the thread that called that to end. */
         void (*destroy)(ouro_executor *executor);
+
+        /* After close: jobs that have not begun are begun and finished with -ECANCELED; with OURO_CLOSE_KILL
+         * those that run are asked to end, too, as by cancel. NULL: closing only ever waits. Must not wait.
+         */
+        void (*hurry)(ouro_executor *executor, enum ouro_close how);
+
+        /* Fills in what only the executor knows: queued, running, workers, idle, restarts, recycled, retried.
+         * NULL: they stay 0. From any thread. */
+        void (*stats)(ouro_executor *executor, struct ouro_stats *stats);
+
+        /* When a job that was begun really began to run, CLOCK_MONOTONIC; 0: it has not. NULL: it does when
+         * ouro_job_begin() is called. For jobs with a deadline only, on the loop's thread. */
+        int64_t (*began_ns)(ouro_executor *executor, struct ouro_job *job);
+
+        unsigned can; /* enum ouro_executor_can: options beyond the common ones */
+};
+
+/* What an executor can do; asked for without, ouro_submit_with() gives -ENOTSUP. */
+enum ouro_executor_can {
+        OURO_CAN_CHOOSE_WORKER = 1,
+        OURO_CAN_ABANDON = 2, /* its jobs run in this process */
 };
 
 /* The head of an executor's own struct. Fields are the library's own. */
