@@ -23,7 +23,6 @@
 #include "executors/confine.h"
 #include "executors/clean.h"
 #include "executors/crash.h"
-#include "executors/inherit.h"
 #include "executors/leftovers.h"
 #include "executors/worker.h"
 #include "executors/zygote.h"
@@ -48,27 +47,32 @@ struct zygote {
         const struct config *config;
         struct child *children;
         size_t children_len, children_room;
-        struct inherited inherited;
 };
 
 /* ---- beginning ---- */
 
 static void zygote_begin(struct zygote *zygote, int socket)
 {
-        sigset_t ends;
-
         zygote->socket = clean_process(socket, &zygote->forked);
         zygote->doorbell = -1;
         setsid();                   /* the terminal's signals are for the host */
         prctl(PR_SET_PDEATHSIG, 0); /* the host's end is seen on the socket; its threads come and go */
         prctl(PR_SET_CHILD_SUBREAPER, 1);
         prctl(PR_SET_NAME, "ouro-zygote");
+        zygote->signals = -1;
+        crash_prepare();
+}
+
+/* After the descriptors for workers have come, so that none wants the number of one of these. */
+static int watch_children(struct zygote *zygote)
+{
+        sigset_t ends;
+
         sigemptyset(&ends);
         sigaddset(&ends, SIGCHLD);
-        zygote->signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
-        check(zygote->signals >= 0);
+        zygote->signals = sys_result(signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK));
         leftovers_open(&zygote->leftovers);
-        crash_prepare();
+        return zygote->signals < 0 ? zygote->signals : 0;
 }
 
 /* ---- talking ---- */
@@ -285,19 +289,11 @@ static void spawn(struct zygote *zygote, const struct zygote_message *asked, con
 static int configure(struct zygote *zygote, int *fds)
 {
         const struct config *config;
-        int *const own[] = {&zygote->socket,
-                            &zygote->signals,
-                            &zygote->leftovers.children,
-                            &zygote->leftovers.proc,
-                            &fds[0],
-                            &fds[1],
-                            &fds[2],
-                            NULL};
         int error;
 
         if (zygote->config || fds[0] < 0 || fds[1] < 0)
                 return -EPROTO;
-        error = inherit_place(&zygote->inherited, own);
+        error = watch_children(zygote);
         if (error < 0)
                 return error;
         config = config_map(fds[0]);
@@ -328,9 +324,14 @@ static void accept_config(struct zygote *zygote, const struct zygote_message *as
 
 static void accept_fd(struct zygote *zygote, const struct zygote_message *asked, int *fds)
 {
-        if (zygote->config || inherit_add(&zygote->inherited, fds[0], asked->pid) < 0)
-                end(zygote);
-        fds[0] = -1; /* it stays */
+        int error = zygote->signals >= 0 || fds[0] < 0 || asked->pid < 3 ? -EPROTO : 0;
+
+        if (error == 0) {
+                error = confine_take_fd(fds[0], asked->pid, &zygote->socket);
+                fds[0] = -1;
+        }
+        if (error < 0)
+                refuse(zygote, asked, error);
 }
 
 /* ---- serving ---- */
