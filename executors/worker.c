@@ -155,13 +155,10 @@ static int set_up(struct worker *worker, const struct worker_start *start)
         if (start->forked)
                 on_exit(exit_of_fork, NULL);
         error = map_arena(worker->config, start);
-        if (error == 0)
-                error = confine_fds(worker->config, worker->doorbell, (int[]){worker->statm, start->output},
-                                    2);
         if (error < 0)
                 return error;
         crash_watch(worker->lane.head, worker->mine);
-        return confine_worker(worker->config, start->output);
+        return confine_worker(worker->config, start->worker, start->output);
 }
 
 /* ---- talking to the host ---- */

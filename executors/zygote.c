@@ -23,6 +23,7 @@
 #include "executors/confine.h"
 #include "executors/clean.h"
 #include "executors/crash.h"
+#include "executors/inherit.h"
 #include "executors/leftovers.h"
 #include "executors/worker.h"
 #include "executors/zygote.h"
@@ -42,6 +43,7 @@ struct child {
 
 struct zygote {
         int socket, signals, doorbell;
+        struct inherited inherited;
         bool forked;
         struct leftovers leftovers;
         const struct config *config;
@@ -289,11 +291,14 @@ static void spawn(struct zygote *zygote, const struct zygote_message *asked, con
 static int configure(struct zygote *zygote, int *fds)
 {
         const struct config *config;
+        int *const own[] = {&zygote->socket, &fds[0], &fds[1], &fds[2], NULL};
         int error;
 
-        if (zygote->config || fds[0] < 0 || fds[1] < 0)
+        if (zygote->signals >= 0 || fds[0] < 0 || fds[1] < 0)
                 return -EPROTO;
-        error = watch_children(zygote);
+        error = inherit_place(&zygote->inherited, own);
+        if (error == 0)
+                error = watch_children(zygote);
         if (error < 0)
                 return error;
         config = config_map(fds[0]);
@@ -324,12 +329,10 @@ static void accept_config(struct zygote *zygote, const struct zygote_message *as
 
 static void accept_fd(struct zygote *zygote, const struct zygote_message *asked, int *fds)
 {
-        int error = zygote->signals >= 0 || fds[0] < 0 || asked->pid < 3 ? -EPROTO : 0;
+        int error = zygote->signals >= 0 ? -EPROTO : inherit_add(&zygote->inherited, fds[0], asked->pid);
 
-        if (error == 0) {
-                error = confine_take_fd(fds[0], asked->pid, &zygote->socket);
-                fds[0] = -1;
-        }
+        if (error == 0)
+                fds[0] = -1; /* it stays */
         if (error < 0)
                 refuse(zygote, asked, error);
 }
