@@ -11,6 +11,7 @@
 
 #include "executors/buddy.h"
 #include "support/leaks.h"
+#include "support/limits.h"
 
 TestSuite(buddy, .init = leaks_begin, .fini = leaks_end, .timeout = 60);
 
@@ -331,16 +332,13 @@ Test(buddy, sizes_that_make_no_sense_are_refused)
 
 Test(buddy, no_room_for_its_tree_is_told)
 {
-        struct rlimit before, limit;
+        struct rlimit before = limit_address_space(64 << 20);
         struct buddy buddy;
 
-        cr_assert(getrlimit(RLIMIT_AS, &before) == 0);
-        limit = (struct rlimit){64 << 20, before.rlim_max};
-        cr_assert(setrlimit(RLIMIT_AS, &limit) == 0);
         errno = 55;
         cr_expect(buddy_init(&buddy, 16ULL << 30, 64) == -ENOMEM);
         cr_expect(errno == 55);
-        cr_assert(setrlimit(RLIMIT_AS, &before) == 0);
+        limit_restore(before);
 }
 
 /* ---- what it costs ---- */
