@@ -12,11 +12,8 @@
 
 #include "base/check.h"
 #include "base/sys.h"
+#include "executors/compat.h"
 #include "executors/lane.h"
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 8U /* Linux 6.3 */
-#endif
 
 enum { LANE_PAGE = 4096 };
 

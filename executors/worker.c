@@ -28,13 +28,10 @@
 #include "base/sys.h"
 #include "executors/confine.h"
 #include "executors/crash.h"
+#include "executors/job.h"
 #include "executors/module.h"
 #include "executors/worker.h"
 #include "ouro/executor.h"
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 enum {
         SPIN_LOOKS = 64,
@@ -63,8 +60,6 @@ struct worker {
         bool loaded[LANE_MODULES_MOST];
         struct resolved resolved[RESOLVED_SLOTS];
 };
-
-static const struct ouro_job_options no_options = {.size = sizeof no_options};
 
 /* ---- beginning ---- */
 
@@ -271,9 +266,9 @@ static intptr_t run_map(struct worker *worker, ouro_job_fn *fn, const struct lan
                         result = -ECANCELED;
                         break;
                 }
-                value = call(worker, fn, ouro_in(map->in + done * in_bytes, in_bytes),
-                             ouro_out(map->out + done * out_bytes, out_bytes), &note->cancelled,
-                             entry->attempt);
+                value = call(worker, fn, ouro_in(in_bytes ? map->in + done * in_bytes : NULL, in_bytes),
+                             ouro_out(out_bytes ? map->out + done * out_bytes : NULL, out_bytes),
+                             &note->cancelled, entry->attempt);
                 if (map->values)
                         map->values[done] = value;
                 else if (value < 0)
@@ -445,7 +440,7 @@ _Noreturn void worker_main(const struct config *config, const struct worker_star
         worker.forked = start->forked;
         worker.doorbell = start->doorbell;
         worker.statm = -1;
-        worker.job.options = &no_options;
+        worker.job.options = &job_defaults;
         worker.job.worker = start->worker;
         be_a_process_of_its_own(config, start->zygote);
         worker.mine = mark_as_mine();

@@ -16,7 +16,7 @@
 #include "support/leaks.h"
 #include "support/played_host.h"
 
-TestSuite(worker, .init = leaks_begin, .fini = leaks_end, .timeout = 60);
+TestSuite(worker, .init = leaks_begin, .fini = leaks_end, .timeout = 20);
 
 static struct played_host host;
 
@@ -63,15 +63,13 @@ static intptr_t pid_of_worker(struct ouro_job *job, struct ouro_in in, struct ou
 static intptr_t wait_for_token(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
 {
         (void)in, (void)out;
-        while (!__atomic_load_n((int *)job->of_executor, __ATOMIC_ACQUIRE))
-                usleep(1000);
-        return -ECANCELED;
+        return ouro_job_sleep(job, OURO_FOREVER);
 }
 
 static intptr_t number_and_attempt(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
 {
         (void)in, (void)out;
-        return (intptr_t)job->worker * 100 + (intptr_t)job->attempt;
+        return (intptr_t)ouro_job_worker(job) * 100 + (intptr_t)ouro_job_attempt(job);
 }
 
 Test(worker, a_job_reads_its_bytes_and_writes_others)
@@ -136,7 +134,7 @@ Test(worker, an_entry_that_was_taken_back_is_skipped)
         taken = host_hand_over(&host, 0);
         next = host_put(&host, 0, count_calls, NULL, 0, 0);
         cr_assert(atomic_compare_exchange_strong(&entry->state, &ready, LANE_TAKEN));
-        atomic_store(&lane_note(&host.workers[0].lane, waits)->cancelled, 1);
+        host_cancel(&host, 0, waits);
         host_await(&host, 0, next, LANE_DONE);
         cr_assert(lane_entry(&host.workers[0].lane, waits)->result == -ECANCELED);
         cr_assert(host_is(&host, 0, taken, LANE_SKIPPED));
@@ -246,7 +244,7 @@ Test(worker, times_are_noted_where_they_are_asked_for)
         while ((began_ns = atomic_load(&note->began_ns)) == 0) /* told before it is over */
                 sched_yield();
         cr_assert(atomic_load(&note->ended_ns) == 0);
-        atomic_store(&note->cancelled, 1);
+        host_cancel(&host, 0, n);
         host_await(&host, 0, n, LANE_DONE);
         cr_assert(before_ns <= began_ns && began_ns <= atomic_load(&note->ended_ns) &&
                   atomic_load(&note->ended_ns) <= clock_ns());

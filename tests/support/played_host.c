@@ -274,3 +274,11 @@ void host_stop(struct played_host *host, unsigned worker)
         atomic_store(&host->workers[worker].lane.head->stop, 1);
         host_wake(host, worker);
 }
+
+void host_cancel(struct played_host *host, unsigned worker, uint64_t n)
+{
+        struct lane_note *note = lane_note(&host->workers[worker].lane, n);
+
+        atomic_store(&note->cancelled, 1);
+        syscall(SYS_futex, &note->cancelled, FUTEX_WAKE, 1, NULL, NULL, 0);
+}

@@ -81,6 +81,8 @@ intptr_t host_call(struct played_host *host, unsigned worker, ouro_job_fn *fn, c
                    size_t in_bytes, void *out, size_t out_bytes);
 
 void host_free_entry(struct played_host *host, unsigned worker, uint64_t n);
+/* Sets the token of a job, and wakes the job if it sleeps on that. */
+void host_cancel(struct played_host *host, unsigned worker, uint64_t n);
 void host_stop(struct played_host *host, unsigned worker);
 void host_wake(struct played_host *host, unsigned worker);
 
