@@ -98,13 +98,14 @@ int function_find(struct process_pool *pool, ouro_job_fn *fn, uint64_t *ret_modu
 }
 
 /* Before an entry that refers to them. */
-void functions_tell(const struct functions *functions, struct lane *lane)
+void functions_tell(const struct functions *functions, struct worker *worker)
 {
-        uint32_t told = atomic_load_explicit(&lane->head->modules, memory_order_relaxed);
+        const struct lane *lane = &worker->lane;
+        unsigned told = worker->modules_told, n = functions->modules_len;
 
-        if (likely(told == functions->modules_len))
+        if (likely(told == n))
                 return;
-        /* The count is in the host's part of the head, but a worker can write everywhere. */
-        memcpy(lane->modules, functions->modules, functions->modules_len * sizeof *functions->modules);
-        atomic_store_explicit(&lane->head->modules, functions->modules_len, memory_order_release);
+        memcpy(&lane->modules[told], &functions->modules[told], (n - told) * sizeof *functions->modules);
+        atomic_store_explicit(&lane->head->modules, n, memory_order_release);
+        worker->modules_told = n;
 }

@@ -24,10 +24,13 @@ static unsigned key_of(const struct process_pool *pool, const struct worker *wor
         return likely(worker_has_room(pool, worker)) ? worker->load : pool->ahead;
 }
 
-/* What was used last is used first: it is awake, and its memory is in the cache. */
+/* What was used last is used first: it is awake, and its memory is in the cache. Those that are still starting
+ * come after all others. */
 static void put(struct process_pool *pool, struct worker *worker, unsigned key)
 {
-        list_push(pool->loads[key].next, &worker->by_load);
+        struct ouro_list *list = &pool->loads[key];
+
+        list_push(likely(key > 0 || worker_works(worker)) ? list->next : list, &worker->by_load);
         pool->loads_used[key / WORD_BITS] |= 1ull << key % WORD_BITS;
         worker->key = key;
 }

@@ -66,6 +66,7 @@ struct record {
         uint16_t flags;        /* enum lane_flag */
         uint16_t attempt;
         uint16_t deaths;
+        int64_t taken_ns;      /* pools with timings: when the job came */
         uint8_t state;    /* enum record_state */
         int8_t priority;
         bool asked;       /* it shall end: with -ECANCELED, unless it is done before */
@@ -108,7 +109,9 @@ struct worker {
         bool busy;               /* in pool->busy: load > 0 or entries are out */
         struct ouro_list by_load, in_busy;
         uint64_t given, done;    /* jobs */
+        unsigned modules_told;
         struct buddy data;       /* what of the lane's data is in use */
+        uint64_t data_at;        /* where that begins in the lane */
         unsigned pins;           /* copies that are under way */
 
         enum worker_state state;
@@ -119,8 +122,10 @@ struct worker {
         int pidfd;
         int output; /* memfd that is its stdout and stderr, or -1 */
         bool stopping;        /* told to end when its entries are done */
+        bool parking;         /* stopping for want of work */
         bool doomed;          /* shall die */
-        bool termed;          /* has got its SIGTERM */
+        bool termed, killed;  /* has got its SIGTERM, its SIGKILL */
+        bool garbled;         /* it has written what cannot be: its entries are not looked at any more */
         int64_t kill_ns;      /* doomed: when it gets SIGKILL */
         int64_t born_ns;
         int64_t seen_ns;      /* when the supervisor saw given change */
@@ -151,8 +156,10 @@ struct process_pool {
         unsigned busy_len;      /* workers in busy */
         unsigned listeners;     /* loops that sleep */
         unsigned ahead;
+        unsigned parked; /* seats */
         size_t queue;
         bool wants_room, closing, broken;
+        bool cancelling; /* nothing that has not begun shall begin */
         struct line line;
         struct ouro_list busy;
         struct ouro_list loads[AHEAD_MOST + 1]; /* workers that take jobs, by load; the last: without room */
@@ -166,7 +173,7 @@ struct process_pool {
         struct seat *seats;
         unsigned seats_len;
         uint64_t recycle_jobs, recycle_bytes;
-        uint64_t data_bytes; /* of each lane */
+        uint64_t data_bytes; /* of each lane: a power of two */
         bool timings, capture;
         int doorbell;
 
@@ -182,10 +189,14 @@ struct process_pool {
         int config;      /* memfd */
         bool kill_all;   /* closing may not wait for finalizers */
         bool zygote_died;
-        int64_t zygote_died_ns;
+        int64_t zygote_died_ns, zygote_born_ns;
+        const char *broken_why; /* not told yet */
+        int broken_error;
         unsigned crashes; /* workers in a row that died without use */
         int64_t calm_ns;  /* nothing is started before */
         uint64_t generations;
+        char *helper; /* its path, or NULL */
+        int *fds;     /* what workers inherit: copies of the descriptors */
         uint64_t restarts, recycled, retried;
         struct arena *arena; /* or NULL */
         uint32_t entries;    /* of each lane */
@@ -207,6 +218,12 @@ struct later {
 static inline struct process_pool *pool_of(ouro_executor *executor)
 {
         return container_of(executor, struct process_pool, executor);
+}
+
+/* It has run its initializer, and takes jobs. */
+static inline bool worker_works(const struct worker *worker)
+{
+        return atomic_load_explicit(&worker->lane.head->phase, memory_order_relaxed) == LANE_WORKING;
 }
 
 static inline void pool_lock(struct process_pool *pool)
@@ -235,7 +252,7 @@ int64_t pool_clock_ns(void);
 int functions_init(struct functions *functions); /* no lock needed, as the next */
 void functions_fini(struct functions *functions);
 int function_find(struct process_pool *pool, ouro_job_fn *fn, uint64_t *ret_module_fn); /* may release it */
-void functions_tell(const struct functions *functions, struct lane *lane);
+void functions_tell(const struct functions *functions, struct worker *worker);
 
 /* ---- records.c ---- */
 void line_init(struct line *line);
@@ -291,13 +308,13 @@ void worker_doom(struct process_pool *pool, struct worker *worker, int64_t grace
 void worker_died(struct process_pool *pool, struct worker *worker, const struct zygote_message *died,
                  struct later *later);
 void pool_break(struct process_pool *pool, const char *why, int error, struct later *later);
+void pool_crashed(struct process_pool *pool, struct later *later); /* something died without use */
 void record_cancel(struct process_pool *pool, struct record *record, struct later *later);
 void pool_cancel_all(struct process_pool *pool, bool running, struct later *later);
 
 /* ---- report.c ---- */
-void report_death(struct process_pool *pool, struct record *record, const struct zygote_message *died);
-void report_done(struct process_pool *pool, struct record *record); /* where there is something to tell */
-void output_reset(struct worker *worker);
+void report_death(struct record *record, const struct zygote_message *died, bool quarantined);
+void report_done(struct record *record); /* where there is something to tell */
 
 /* ---- supervisor.c ---- */
 int supervisor_start(struct process_pool *pool); /* without the lock, as the next */

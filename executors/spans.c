@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "base/sys.h"
+#include "executors/arena.h"
 #include "executors/job_map.h"
 #include "executors/process_pool.h"
 
@@ -48,7 +49,7 @@ static int look_for_arena(struct process_pool *pool, struct record *record, cons
         struct seat *seat;
         unsigned number;
 
-        if (likely(!pool->arena) || len == 0 || !arena_has(pool->arena, base, len, &number))
+        if (likely(!pool->arena) || len == 0 || !arena_contains(pool->arena, base, len, &number))
                 return 0;
         record->flags |= (uint16_t)flag;
         if (!pool->options.arena_per_worker)
@@ -167,8 +168,6 @@ void spans_give_memory_back(struct record *record)
 
         if (from < DATA_KEPT_BYTES)
                 from = DATA_KEPT_BYTES;
-        if (to > pool_page_up(worker->data_bytes))
-                to = worker->data_bytes;
         if (from < to)
                 (void)sys_result(madvise(worker->lane.base + worker->data_at + from, to - from, MADV_REMOVE));
 }
