@@ -214,12 +214,14 @@ static int apply_filter(const struct config *config)
         return config->confine & OURO_CONFINE_COMPUTE_ONLY ? filter_install(-1) : 0;
 }
 
+/* A line at a time, so that the lines before a crash are there. */
 static int capture(const struct config *config, int output_fd)
 {
         int error;
 
         if (config->output != OURO_OUTPUT_CAPTURE)
                 return 0;
+        setvbuf(stdout, NULL, _IOLBF, 0);
         error = sys_result(dup2(output_fd, STDOUT_FILENO));
         if (error >= 0)
                 error = sys_result(dup2(output_fd, STDERR_FILENO));
