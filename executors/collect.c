@@ -5,6 +5,7 @@
  *
  * One bell is for all loops, and wakes only one of them. So while others sleep with jobs out, whoever has
  * collected makes the workers ring again, and looks once more. */
+#include <errno.h>
 #include "executors/job.h"
 #include "executors/process_pool.h"
 #include "task/poller.h"
@@ -35,7 +36,8 @@ static void count_times(struct process_pool *pool, const struct record *record, 
 }
 
 /* A job whose worker has done it. The record is in no lane any more. */
-static void take_result(struct process_pool *pool, struct record *record, intptr_t result, struct later *later)
+static void take_result(struct process_pool *pool, struct record *record, intptr_t result,
+                        struct later *later)
 {
         struct worker *worker = record->worker;
 
@@ -68,7 +70,7 @@ static void take_done(struct process_pool *pool, struct worker *worker, struct r
         if (unlikely(pool->timings))
                 count_times(pool, record, note);
         if (unlikely(pool->capture || record->deaths > 0))
-                report_done(pool, record);
+                report_done(record);
         take_result(pool, record, (intptr_t)lane_entry(&worker->lane, n)->result, later);
 }
 
@@ -143,7 +145,8 @@ static bool arm(const struct process_pool *pool)
                 struct worker *worker = container_of(node, struct worker, in_busy);
                 uint64_t n = worker->oldest;
 
-                if (!worker->garbled && !is_pending(state_of(worker, n), worker->records[n & worker->lane.mask]))
+                if (!worker->garbled &&
+                    !is_pending(state_of(worker, n), worker->records[n & worker->lane.mask]))
                         news = true;
         }
         return news;

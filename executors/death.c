@@ -3,8 +3,10 @@
  * Told by the zygote, after everything of the worker is gone: nothing writes to its lane any more. Then, of
  * its entries: what is done counts; what was begun is lost with it; what was not begun waits again, in front.
  *
- * A worker that dies of no job, soon and before it was of any use, is a crash. The next start is delayed, each
- * time twice as long, and after some in a row the pool is broken. Any job that gets done ends the row. */
+ * A worker that dies of no job, soon and before it was of any use, is a crash. The next start is delayed,
+ * each time twice as long, and after some in a row the pool is broken. Any job that gets done ends the row.
+ */
+#include <errno.h>
 #include <limits.h>
 #include <sys/wait.h>
 
@@ -142,7 +144,8 @@ static void lose(struct process_pool *pool, struct record *record, const struct 
                  struct later *later)
 {
         const struct ouro_job_options *options = record->job->options;
-        bool again = !record->asked && !pool->broken && !pool->cancelling && record->attempt < options->retries,
+        bool again = !record->asked && !pool->broken && !pool->cancelling &&
+                     record->attempt < options->retries,
              quarantined = false;
 
         if (died)
@@ -229,7 +232,8 @@ void worker_died(struct process_pool *pool, struct worker *worker, const struct 
         lost = clear_lane(pool, worker, died, later);
         leave_seat(pool, worker, ended_cleanly(worker, died));
         if (phase == LANE_BROKEN && died)
-                pool_break(pool, "its initializer failed", atomic_load(&worker->lane.head->phase_error), later);
+                pool_break(pool, "its initializer failed", atomic_load(&worker->lane.head->phase_error),
+                           later);
         else if (useless && !lost && worker->done == 0)
                 pool_crashed(pool, later);
         if (pool->broken)

@@ -1,8 +1,8 @@
 /* dispatch.c - handing jobs to workers, and taking them back.
  *
- * A job goes to the idlest worker that has room; while none has, it waits in the pool's line, or in that of the
- * only worker it is for. What a worker has been handed it does in order. Until it has begun a job, that can be
- * taken back, by whoever is first to change the entry's state:
+ * A job goes to the idlest worker that has room; while none has, it waits in the pool's line, or in that of
+ * the only worker it is for. What a worker has been handed it does in order. Until it has begun a job, that
+ * can be taken back, by whoever is first to change the entry's state:
  *
  *   - an idle worker gets half of what waits behind another's running job (rebalance());
  *   - a job of higher priority gets ahead of what its worker has not begun (overtake());
@@ -10,6 +10,7 @@
  *
  * So priorities hold within one worker and within the lines: a job of low priority may begin on one worker
  * while one of high priority still waits behind a running job on another. */
+#include <errno.h>
 #include <limits.h>
 
 #include "executors/process_pool.h"
@@ -39,7 +40,7 @@ static void fill_entry(struct process_pool *pool, struct record *record, struct 
                 spans_copy_in(record, spans_at(record));
         spans_describe(record, spans_at(record), entry, note);
         entry->flags = record->flags;
-        entry->attempt = record->attempt;
+        entry->attempt = record->attempt < UINT16_MAX ? (uint16_t)record->attempt : UINT16_MAX;
         entry->module_fn = record->module_fn;
         if (record->flags & LANE_TIMED)
                 atomic_store_explicit(&note->began_ns, 0, memory_order_relaxed);
@@ -87,7 +88,8 @@ static bool is_still_wanted(struct process_pool *pool, struct record *record, st
 }
 
 /* The record is in no line. False: the worker has no room for its spans now, and it waits again. */
-static bool hand_to(struct process_pool *pool, struct worker *worker, struct record *record, struct later *later)
+static bool hand_to(struct process_pool *pool, struct worker *worker, struct record *record,
+                    struct later *later)
 {
         if (!spans_reserve(worker, record)) {
                 record_wait(pool, record, true);
@@ -170,7 +172,8 @@ void dispatch(struct process_pool *pool, struct later *later)
 }
 
 /* What the worker has not begun and matters less waits again, in front: the record goes first. */
-static bool overtake(struct process_pool *pool, struct worker *worker, struct record *record, struct later *later)
+static bool overtake(struct process_pool *pool, struct worker *worker, struct record *record,
+                     struct later *later)
 {
         if (likely(worker->load == 0 || worker->lowest >= record->priority))
                 return false;
@@ -245,8 +248,8 @@ void take_back_all(struct process_pool *pool, struct worker *worker, int below)
         }
 }
 
-/* How many of a worker's jobs an idle one could begin sooner: not the first, unless this one does not work yet
- * and that one does. */
+/* How many of a worker's jobs an idle one could begin sooner: not the first, unless this one does not work
+ * yet and that one does. */
 static unsigned spare_of(const struct process_pool *pool, const struct worker *worker)
 {
         unsigned jobs = worker->load - worker->bound;

@@ -1,7 +1,9 @@
 /* functions.c - the number by which workers know a function: its module's, and its offset in that.
  *
- * Modules are numbered once for the whole pool, and each lane is told of all of them. A library that functions
- * of jobs are in stays loaded until the pool is freed: another one at the same address would be taken for it. */
+ * Modules are numbered once for the whole pool, and each lane is told of all of them. A library that
+ * functions of jobs are in stays loaded until the pool is freed: another one at the same address would be
+ * taken for it. */
+#include <errno.h>
 #include <dlfcn.h>
 #include <string.h>
 

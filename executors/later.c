@@ -2,6 +2,7 @@
  *
  * Finishing a job may take its executor's other lock and wake its loop; waking a worker is a system call.
  * Neither must happen under our lock, see process_pool.h. */
+#include <errno.h>
 #include <linux/futex.h>
 #include <limits.h>
 #include <sys/syscall.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "executors/job_report.h"
 #include "executors/process_pool.h"
 
 int64_t pool_clock_ns(void)
@@ -67,6 +69,20 @@ void later_end(struct process_pool *pool, struct later *later, struct record *re
         record_free(pool, record);
 }
 
+/* A lane that was unmapped meanwhile: -EFAULT, or somebody wakes up for nothing. */
+static void wake_futex(void *word)
+{
+        (void)sys_result((int)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0));
+}
+
+static void add_wake(struct later *later, void *word)
+{
+        if (later->wakes_len < LATER_WAKES)
+                later->wakes[later->wakes_len++] = word;
+        else
+                wake_futex(word);
+}
+
 void later_wake(struct later *later, struct worker *worker)
 {
         _Atomic uint32_t *asleep = &worker->lane.head->asleep;
@@ -76,17 +92,18 @@ void later_wake(struct later *later, struct worker *worker)
                 return;
         if (!atomic_exchange(asleep, 0)) /* one wake for one sleep, however many jobs come meanwhile */
                 return;
-        if (later->wakes_len < LATER_WAKES)
-                later->wakes[later->wakes_len++] = asleep;
-        else
-                (void)sys_result((int)syscall(SYS_futex, asleep, FUTEX_WAKE, INT_MAX, NULL, NULL, 0));
+        add_wake(later, asleep);
+}
+
+void later_wake_note(struct later *later, struct lane_note *note)
+{
+        add_wake(later, &note->cancelled);
 }
 
 static void wake_workers(const struct later *later)
 {
-        /* A lane that was unmapped meanwhile: -EFAULT, or somebody wakes up for nothing. */
         for (unsigned i = 0; i < later->wakes_len; i++)
-                (void)sys_result((int)syscall(SYS_futex, later->wakes[i], FUTEX_WAKE, INT_MAX, NULL, NULL, 0));
+                wake_futex(later->wakes[i]);
 }
 
 static void finish_others(struct ouro_job *job)

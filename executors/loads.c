@@ -24,8 +24,8 @@ static unsigned key_of(const struct process_pool *pool, const struct worker *wor
         return likely(worker_has_room(pool, worker)) ? worker->load : pool->ahead;
 }
 
-/* What was used last is used first: it is awake, and its memory is in the cache. Those that are still starting
- * come after all others. */
+/* What was used last is used first: it is awake, and its memory is in the cache. Those that are still
+ * starting come after all others. */
 static void put(struct process_pool *pool, struct worker *worker, unsigned key)
 {
         struct ouro_list *list = &pool->loads[key];

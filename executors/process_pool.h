@@ -7,9 +7,9 @@
  *      supervisor.c  the thread that does the slow things: zygote, spawning, killing, replacing
  *      death.c       what the death of a worker means for its jobs, and for the pool
  *
- * One lock is over all of it. It is held for the length of a few cache misses, never across a system call that
- * waits, and never while a job is finished or room is told of: those take locks of their own, and whoever
- * holds these may come to us. What is to be done without the lock is noted in a struct later.
+ * One lock is over all of it. It is held for the length of a few cache misses, never across a system call
+ * that waits, and never while a job is finished or room is told of: those take locks of their own, and
+ * whoever holds these may come to us. What is to be done without the lock is noted in a struct later.
  *
  * Spans of some size are copied without the lock, too. Meanwhile the worker is pinned: if it dies, its lane
  * stays. */
@@ -38,7 +38,7 @@ enum {
         LATER_WAKES = 8,
         COPY_LOCKED_BYTES = 16 << 10, /* what is copied with the lock held, at the most */
         DATA_LEAST_BYTES = 1 << 10,   /* the smallest block of a lane's data */
-        DATA_KEPT_BYTES = 16 << 20,   /* of a lane's data: what lies beyond gives its memory back when freed */
+        DATA_KEPT_BYTES = 16 << 20, /* of a lane's data: what lies beyond gives its memory back when freed */
 };
 
 /* Where a job of ours is. */
@@ -60,17 +60,16 @@ struct record {
         struct seat *seat;     /* the only one that may run it, or NULL */
         uint64_t entry;        /* HANDED: its number */
         uint64_t module_fn;
-        uint64_t bytes;        /* that its spans need in a lane */
-        int64_t block;         /* where in the worker's data, or less than zero: in the entry's place */
+        uint64_t bytes;             /* that its spans need in a lane */
+        int64_t block;              /* where in the worker's data, or less than zero: in the entry's place */
         struct ouro_report *report; /* of the last worker that died of it, if somebody wants to know */
-        uint16_t flags;        /* enum lane_flag */
-        uint16_t attempt;
-        uint16_t deaths;
-        int64_t taken_ns;      /* pools with timings: when the job came */
+        uint16_t flags;             /* enum lane_flag */
+        unsigned attempt, deaths;
+        int64_t taken_ns; /* pools with timings: when the job came */
         uint8_t state;    /* enum record_state */
         int8_t priority;
-        bool asked;       /* it shall end: with -ECANCELED, unless it is done before */
-        bool told;        /* its token in the lane is set */
+        bool asked; /* it shall end: with -ECANCELED, unless it is done before */
+        bool told;  /* its token in the lane is set */
 };
 
 /* Jobs that wait, by priority, oldest first. */
@@ -108,11 +107,11 @@ struct worker {
         bool listed;             /* in pool->loads: takes jobs */
         bool busy;               /* in pool->busy: load > 0 or entries are out */
         struct ouro_list by_load, in_busy;
-        uint64_t given, done;    /* jobs */
+        uint64_t given, done; /* jobs */
         unsigned modules_told;
-        struct buddy data;       /* what of the lane's data is in use */
-        uint64_t data_at;        /* where that begins in the lane */
-        unsigned pins;           /* copies that are under way */
+        struct buddy data; /* what of the lane's data is in use */
+        uint64_t data_at;  /* where that begins in the lane */
+        unsigned pins;     /* copies that are under way */
 
         enum worker_state state;
         unsigned index; /* in pool->workers: its number for the zygote */
@@ -120,15 +119,16 @@ struct worker {
         uint64_t generation;
         pid_t pid;
         int pidfd;
-        int output; /* memfd that is its stdout and stderr, or -1 */
-        bool stopping;        /* told to end when its entries are done */
-        bool parking;         /* stopping for want of work */
-        bool doomed;          /* shall die */
-        bool termed, killed;  /* has got its SIGTERM, its SIGKILL */
-        bool garbled;         /* it has written what cannot be: its entries are not looked at any more */
-        int64_t kill_ns;      /* doomed: when it gets SIGKILL */
+        int output;          /* memfd that is its stdout and stderr, or -1 */
+        size_t output_bytes; /* its size */
+        bool stopping;       /* told to end when its entries are done */
+        bool parking;        /* stopping for want of work */
+        bool doomed;         /* shall die */
+        bool termed, killed; /* has got its SIGTERM, its SIGKILL */
+        bool garbled;        /* it has written what cannot be: its entries are not looked at any more */
+        int64_t kill_ns;     /* doomed: when it gets SIGKILL */
         int64_t born_ns;
-        int64_t seen_ns;      /* when the supervisor saw given change */
+        int64_t seen_ns; /* when the supervisor saw given change */
         uint64_t seen_given;
 };
 
@@ -184,10 +184,10 @@ struct process_pool {
         /* The supervisor's; what others write there, they write with the lock held. */
         struct ouro_process_options options;
         pthread_t supervisor;
-        int nudge;       /* an eventfd: look again */
-        int zygote;      /* socket, or -1 */
-        int config;      /* memfd */
-        bool kill_all;   /* closing may not wait for finalizers */
+        int nudge;     /* an eventfd: look again */
+        int zygote;    /* socket, or -1 */
+        int config;    /* memfd */
+        bool kill_all; /* closing may not wait for finalizers */
         bool zygote_died;
         int64_t zygote_died_ns, zygote_born_ns;
         const char *broken_why; /* not told yet */
@@ -195,8 +195,9 @@ struct process_pool {
         unsigned crashes; /* workers in a row that died without use */
         int64_t calm_ns;  /* nothing is started before */
         uint64_t generations;
-        char *helper; /* its path, or NULL */
-        int *fds;     /* what workers inherit: copies of the descriptors */
+        char *helper;          /* its path, or NULL */
+        int *fds, *fd_numbers; /* what workers inherit: copies of the descriptors, and what they have it as */
+        struct pollfd *poll_fds;
         uint64_t restarts, recycled, retried;
         struct arena *arena; /* or NULL */
         uint32_t entries;    /* of each lane */
@@ -209,9 +210,9 @@ struct later {
                 struct ouro_job *newest, *oldest;
         } chains[LATER_LOOPS]; /* jobs that have ended */
         unsigned chains_len, wakes_len;
-        struct ouro_job *others; /* of further loops and of none */
-        _Atomic uint32_t *wakes[LATER_WAKES];
-        struct ouro_list slow; /* records that RETURN */
+        struct ouro_job *others;  /* of further loops and of none */
+        void *wakes[LATER_WAKES]; /* futex words */
+        struct ouro_list slow;    /* records that RETURN */
         bool nudge, room;
 };
 
@@ -243,9 +244,10 @@ static inline void later_init(struct later *later)
 
 /* ---- later.c ---- */
 void later_end(struct process_pool *pool, struct later *later, struct record *record, intptr_t result);
-void later_wake(struct later *later, struct worker *worker);      /* if it sleeps */
-void pool_unlock(struct process_pool *pool, struct later *later); /* and does all but the slow */
-void pool_nudge(struct process_pool *pool);                       /* the supervisor; lock or not */
+void later_wake(struct later *later, struct worker *worker);       /* if it sleeps */
+void later_wake_note(struct later *later, struct lane_note *note); /* a job that sleeps on its token */
+void pool_unlock(struct process_pool *pool, struct later *later);  /* and does all but the slow */
+void pool_nudge(struct process_pool *pool);                        /* the supervisor; lock or not */
 int64_t pool_clock_ns(void);
 
 /* ---- functions.c ---- */
@@ -273,7 +275,8 @@ bool loads_idle(const struct process_pool *pool);            /* some have nothin
 bool worker_has_room(const struct process_pool *pool, const struct worker *worker);
 
 /* ---- spans.c ---- */
-int spans_fit(struct process_pool *pool, struct record *record); /* 0, -EMSGSIZE, -EINVAL; sets bytes, flags, seat */
+int spans_fit(struct process_pool *pool,
+              struct record *record); /* 0, -EMSGSIZE, -EINVAL; sets bytes, flags, seat */
 bool spans_reserve(struct worker *worker, struct record *record); /* false: no room now */
 bool spans_in_long(const struct record *record);                  /* to be copied without the lock */
 bool spans_out_long(const struct record *record);
@@ -316,8 +319,18 @@ void pool_cancel_all(struct process_pool *pool, bool running, struct later *late
 void report_death(struct record *record, const struct zygote_message *died, bool quarantined);
 void report_done(struct record *record); /* where there is something to tell */
 
-/* ---- supervisor.c ---- */
-int supervisor_start(struct process_pool *pool); /* without the lock, as the next */
+/* ---- spawn.c: without the lock, but for the last ---- */
 int zygote_start(struct process_pool *pool);
+int worker_spawn(struct process_pool *pool, struct worker *worker, struct seat *seat);
+void workers_bury(struct process_pool *pool);
+void worker_take_seat(struct process_pool *pool, struct worker *worker, struct seat *seat,
+                      struct later *later);
+
+/* ---- supervisor.c ---- */
+int supervisor_start(struct process_pool *pool); /* without the lock */
+
+/* ---- process_jobs.c ---- */
+extern const struct ouro_executor_ops process_pool_ops;
+void pool_destroy(ouro_executor *executor);
 
 #endif

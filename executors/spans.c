@@ -153,7 +153,8 @@ void spans_describe(struct record *record, uint64_t at, struct lane_entry *entry
 
         entry->in = record->flags & LANE_IN_ADDRESS ? (uint64_t)(uintptr_t)job->in.base : at;
         entry->in_len = job->in.len;
-        entry->out = record->flags & LANE_OUT_ADDRESS ? (uint64_t)(uintptr_t)job->out.base : at + in_bytes(record);
+        entry->out =
+                record->flags & LANE_OUT_ADDRESS ? (uint64_t)(uintptr_t)job->out.base : at + in_bytes(record);
         entry->out_len = job->out.len;
         if (unlikely(record->flags & LANE_MAP))
                 describe_map(record, at, note);
