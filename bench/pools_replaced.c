@@ -10,6 +10,7 @@
 #include "bench.h"
 #include "pools.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -35,8 +36,9 @@ static intptr_t wait_for_death(struct ouro_job *job, struct ouro_in in, struct o
         /* It is in the arena, so that the host sees it at once. */
         atomic_store((_Atomic pid_t *)out.base, getpid());
         (void)in;
-        for (;;)
-                ouro_job_sleep(job, 1000000000);
+        while (ouro_job_sleep(job, 1000000000) == 0)
+                ;
+        return -ECANCELED;
 }
 
 static pid_t await_victim(const _Atomic pid_t *pid)
