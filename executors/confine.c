@@ -5,6 +5,7 @@
  * done in each worker, and only tried out in the zygote. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,11 +99,15 @@ static int set_environment(const struct config *config)
         return config->own_environment ? wipe_environment() : 0;
 }
 
+/* Where we are already is not gone to: rights given up since may have closed the way to it. */
 static int set_directory(const struct config *config)
 {
-        if (config->directory.bytes == 0)
+        const char *directory = config_at(config, config->directory);
+        char here[PATH_MAX];
+
+        if (config->directory.bytes == 0 || (getcwd(here, sizeof here) && strcmp(here, directory) == 0))
                 return 0;
-        return sys_result(chdir(config_at(config, config->directory)));
+        return sys_result(chdir(directory));
 }
 
 static int set_cpus(const struct config *config)
@@ -209,11 +214,6 @@ static int apply_rules(const struct config *config)
         return error;
 }
 
-static int apply_filter(const struct config *config)
-{
-        return config->confine & OURO_CONFINE_COMPUTE_ONLY ? filter_install(-1) : 0;
-}
-
 /* A line at a time, so that the lines before a crash are there. */
 static int capture(const struct config *config, int output_fd)
 {
@@ -229,11 +229,14 @@ static int capture(const struct config *config, int output_fd)
         return error < 0 ? error : 0;
 }
 
-int confine_worker(const struct config *config, unsigned worker, int output_fd)
+int confine_worker(const struct config *config, int doorbell, int output_fd)
 {
-        static confine_step *const steps[] = {set_nice, set_limits, apply_rules, apply_filter};
+        static confine_step *const steps[] = {set_nice, set_limits, apply_rules};
         int error = capture(config, output_fd);
 
-        (void)worker;
-        return error < 0 ? error : do_all(steps, sizeof steps / sizeof *steps, config);
+        if (error == 0)
+                error = do_all(steps, sizeof steps / sizeof *steps, config);
+        if (error == 0 && (config->confine & OURO_CONFINE_COMPUTE_ONLY))
+                error = filter_install(doorbell);
+        return error;
 }
