@@ -46,7 +46,8 @@ static inline void confined_be_worker(const struct config *config, const struct 
         result->worker = confine_worker(config, 0, how->output_fd ? how->output_fd : -1);
         if (result->worker == 0)
                 result->line = fn();
-        exit(0);
+        fflush(stdout);
+        _exit(0);
 }
 
 static inline void confined_be_zygote(int fd, const struct confined_how *how, struct confined *result,

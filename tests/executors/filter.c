@@ -78,6 +78,7 @@ static int memory_works(void)
         code = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         MUST(code != MAP_FAILED);
         MUST(mprotect(code, 4096, PROT_READ | PROT_EXEC) == 0); /* compilers of formulas */
+        REFUSED(EPERM, madvise(code, 4096, MADV_HWPOISON));
         MUST(madvise(code, 4096, MADV_DONTNEED) == 0 && munmap(code, 4096) == 0);
         return 0;
 }
