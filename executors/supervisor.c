@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "executors/launch.h"
 #include "executors/process_pool.h"
 
 enum {
@@ -238,7 +239,7 @@ static void zygote_lost(struct process_pool *pool)
 {
         struct later later;
 
-        close(pool->zygote);
+        launch_end(pool->zygote); /* it is dead: no waiting */
         later_init(&later);
         pool_lock(pool);
         pool->zygote = -1;
@@ -448,7 +449,7 @@ static void *supervise(void *arg)
         while (!is_over(pool))
                 one_round(pool);
         if (pool->zygote >= 0)
-                close(pool->zygote);
+                launch_end(pool->zygote);
         pool->zygote = -1;
         while (atomic_load_explicit(&pool->finishing, memory_order_acquire) > 0)
                 sched_yield(); /* a thread is just leaving pool_unlock() */
