@@ -237,9 +237,9 @@ static void hear(struct process_pool *pool, const struct zygote_message *message
 
 static void zygote_lost(struct process_pool *pool)
 {
+        int zygote = pool->zygote;
         struct later later;
 
-        launch_end(pool->zygote); /* it is dead: no waiting */
         later_init(&later);
         pool_lock(pool);
         pool->zygote = -1;
@@ -257,6 +257,7 @@ static void zygote_lost(struct process_pool *pool)
         if (pool->zygote_died_ns - pool->zygote_born_ns < SOON_NS)
                 pool_crashed(pool, &later);
         pool_unlock(pool, &later);
+        launch_end(zygote);
 }
 
 static void hear_all(struct process_pool *pool)
