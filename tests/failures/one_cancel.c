@@ -134,16 +134,17 @@ static intptr_t writes_for_ever(struct ouro_job *job, struct ouro_in in, struct 
 
         (void)job, (void)in;
         trace->pid = getpid();
-        for (;;)
-                trace->writes++;
+        while (trace->writes++ >= 0)
+                continue;
+        return 0;
 }
 
 static void *writes_in_a_thread(void *arg)
 {
         struct trace *trace = arg;
 
-        for (;;)
-                trace->writes++;
+        while (trace->writes++ >= 0)
+                continue;
         return NULL;
 }
 
@@ -163,8 +164,9 @@ static intptr_t holds_on(struct ouro_job *job, struct ouro_in in, struct ouro_ou
                         pause();
         }
         pthread_create(&thread, NULL, writes_in_a_thread, trace);
-        for (;;)
-                pause();
+        while (pause() < 0)
+                continue;
+        return 0;
 }
 
 static struct trace *trace_in_arena(ouro_executor *processes)
