@@ -139,6 +139,8 @@ static void rule_signals(struct program *program)
         allow_where(program, SYS_kill, 0, &pid, 1);
         allow_where(program, SYS_tgkill, 0, &pid, 1);
         allow_where(program, SYS_tkill, 0, &pid, 1);
+        allow_where(program, SYS_rt_tgsigqueueinfo, 0, &pid,
+                    1); /* dying of a signal with all that was said of it */
 }
 
 static void rule_threads(struct program *program)
