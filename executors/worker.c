@@ -25,6 +25,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/relax.h"
 #include "base/sys.h"
 #include "executors/confine.h"
 #include "executors/crash.h"
@@ -346,15 +347,6 @@ static void run_claimed(struct worker *worker, uint64_t n)
 
 /* ---- waiting ---- */
 
-static void relax(void)
-{
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        __asm__ volatile("yield");
-#endif
-}
-
 /* The next entry has been filled in or taken back, or nothing will come any more. */
 static bool is_news(const struct worker *worker, uint64_t n)
 {
@@ -374,7 +366,7 @@ static bool spin(const struct worker *worker, uint64_t n)
                 for (int i = 0; i < SPIN_LOOKS; i++) {
                         if (is_news(worker, n))
                                 return true;
-                        relax();
+                        cpu_relax();
                 }
         while (clock_ns() < end_ns);
         return false;
