@@ -234,6 +234,7 @@ static intptr_t call(struct worker *worker, ouro_job_fn *fn, struct ouro_in in, 
         job->out = out;
         job->of_executor = token;
         job->attempt = attempt;
+        job->worker = worker->lane.head->worker; /* one that stood by has got another's */
         result = ouro_job_run(job);
         if (unlikely(!*worker->mine))
                 _exit(0); /* a child that the job has forked, and that has come back from it */
@@ -440,7 +441,6 @@ _Noreturn void worker_main(const struct config *config, const struct worker_star
         worker.doorbell = start->doorbell;
         worker.statm = -1;
         worker.job.options = &job_defaults;
-        worker.job.worker = start->worker;
         be_a_process_of_its_own(config, start->zygote);
         worker.mine = mark_as_mine();
         error = lane_attach(&worker.lane, start->lane);
