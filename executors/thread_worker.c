@@ -1,0 +1,293 @@
+/* thread_worker.c - one thread of the pool: it finds jobs and runs them, one at a time.
+ *
+ * Whatever a worker took besides would wait behind a job that runs long, while others are idle.
+ *
+ * The job that it runs is shown in running, so that it can be asked to end: whoever wants that puts a mark in
+ * its place meanwhile, and the worker does not hand the job back before the mark is gone. */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "executors/futex.h"
+#include "executors/thread_pool.h"
+
+enum { SPIN_LOOKS = 32 }; /* at the queues, before the clock is read */
+
+static const int64_t SPIN_LEAST_NS = 1000; /* less is not worth the two readings of the clock */
+
+/* In the place of a job that is being asked. */
+static struct ouro_job asking;
+
+/* ---- finding a job ---- */
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ volatile("yield");
+#endif
+}
+
+/* Looks for a job for a while. Each time in vain, the next try is half as long; rest() makes it long again. */
+static struct ouro_job *spin(struct worker *worker)
+{
+        struct thread_pool *pool = worker->pool;
+        int64_t end_ns = pool_clock_ns() + worker->spin_now_ns;
+        struct ouro_job *job;
+
+        do
+                for (int i = 0; i < SPIN_LOOKS; i++) {
+                        if ((job = job_classes_pop(&pool->jobs)) ||
+                            atomic_load_explicit(&pool->closing, memory_order_relaxed))
+                                return job;
+                        relax();
+                }
+        while (pool_clock_ns() < end_ns);
+        worker->spin_now_ns /= 2;
+        return NULL;
+}
+
+/* Who spins keeps a CPU from those who have work, the loop among them: only so many do. */
+static bool may_spin(const struct worker *worker)
+{
+        return worker->spin_now_ns >= SPIN_LEAST_NS &&
+               atomic_load_explicit(&worker->pool->searching, memory_order_relaxed) <
+                       worker->pool->search_most;
+}
+
+/* Parked until there may be work. A rest that was shorter than a spin should have been one. */
+static enum park_end rest(struct worker *worker)
+{
+        int64_t spin_ns = worker->pool->options.spin_ns, began_ns = spin_ns > 0 ? pool_clock_ns() : 0;
+        enum park_end end = worker_park(worker);
+
+        if (spin_ns > 0 && pool_clock_ns() - began_ns < spin_ns)
+                worker->spin_now_ns = spin_ns;
+        return end;
+}
+
+/* A refused submitter is told at half empty, so that it is told once for many jobs. */
+static void tell_room(struct thread_pool *pool)
+{
+        if (unlikely(atomic_load(&pool->wants_room)) &&
+            job_classes_count(&pool->jobs) <= pool->jobs.capacity / 2 &&
+            atomic_exchange(&pool->wants_room, false))
+                ouro_executor_has_room(&pool->executor);
+}
+
+/* The queues are empty. searching: it is counted as that already. */
+static struct ouro_job *search(struct worker *worker, bool searching)
+{
+        struct thread_pool *pool = worker->pool;
+        struct ouro_job *job = NULL;
+
+        if (!searching && !may_spin(worker))
+                return NULL;
+        if (!searching)
+                atomic_fetch_add(&pool->searching, 1);
+        if (worker->spin_now_ns >= SPIN_LEAST_NS)
+                job = spin(worker);
+        atomic_fetch_sub(&pool->searching, 1);
+        return job;
+}
+
+static struct ouro_job *find_job(struct worker *worker, bool searching)
+{
+        struct thread_pool *pool = worker->pool;
+        struct ouro_job *job = job_classes_pop(&pool->jobs);
+
+        if (likely(job && !searching))
+                return job;
+        if (job)
+                atomic_fetch_sub(&pool->searching, 1);
+        else if (!(job = search(worker, searching)))
+                return NULL;
+        pool_rouse(pool); /* for what others submitted while it searched */
+        return job;
+}
+
+/* NULL: it should end. */
+static struct ouro_job *next_job(struct worker *worker)
+{
+        struct thread_pool *pool = worker->pool;
+        bool searching = false;
+
+        for (;;) {
+                struct ouro_job *job = find_job(worker, searching);
+                enum park_end end;
+
+                if (likely(job)) {
+                        tell_room(pool);
+                        return job;
+                }
+                if (atomic_load_explicit(&pool->closing, memory_order_relaxed)) {
+                        if (job_classes_ended(&pool->jobs))
+                                return NULL;
+                        sched_yield(); /* a submitter is on its way out of a queue */
+                        searching = false;
+                        continue;
+                }
+                end = rest(worker);
+                if (end == PARK_IDLE_TOO_LONG)
+                        return NULL;
+                searching = end == PARK_WOKEN;
+        }
+}
+
+/* ---- running it ---- */
+
+static void show_running(struct worker *worker, struct ouro_job *job)
+{
+        struct ouro_job *none = NULL;
+
+        while (unlikely(!atomic_compare_exchange_strong(&worker->running, &none, job))) {
+                none = NULL; /* somebody asks whether a job runs here */
+                sched_yield();
+        }
+}
+
+static void hide_running(struct worker *worker, struct ouro_job *job)
+{
+        struct ouro_job *shown = job;
+
+        while (unlikely(!atomic_compare_exchange_strong(&worker->running, &shown, NULL))) {
+                check(shown == &asking);
+                shown = job;
+                sched_yield();
+        }
+}
+
+/* The job has been begun. */
+static intptr_t run(struct worker *worker, struct ouro_job *job)
+{
+        struct thread_pool *pool = worker->pool;
+        intptr_t result;
+        int verdict;
+
+        show_running(worker, job);
+        verdict = atomic_load(&pool->verdict); /* after that: who sets it then looks at what runs */
+        job->worker = worker->number;
+        result = likely(verdict == 0) ? ouro_job_run(job) : verdict;
+        hide_running(worker, job);
+        return result;
+}
+
+void pool_ask_running(struct thread_pool *pool)
+{
+        for (unsigned i = 0; i < pool->options.threads_max; i++) {
+                struct worker *worker = &pool->workers[i];
+                struct ouro_job *job = atomic_exchange(&worker->running, &asking);
+
+                if (job == &asking)
+                        continue; /* somebody else does it, and puts back what was there */
+                if (job)
+                        ouro_job_ask(job);
+                atomic_store(&worker->running, job);
+        }
+}
+
+void pool_end_queued(struct thread_pool *pool, int result)
+{
+        struct ouro_job *job;
+        int none = 0;
+
+        atomic_compare_exchange_strong(&pool->verdict, &none, result);
+        while ((job = job_classes_pop(&pool->jobs)))
+                if (ouro_job_begin(job))
+                        ouro_job_finish(job, result);
+}
+
+/* ---- the thread ---- */
+
+/* The least wait for the nice value that was asked for: the kernel's numbers end there. */
+static int clamp_nice(int nice)
+{
+        return nice < -20 ? -20 : nice > 19 ? 19 : nice;
+}
+
+static int be_nice(int nice)
+{
+        pid_t thread = (pid_t)syscall(SYS_gettid);
+        int now = 20 - (int)syscall(SYS_getpriority, PRIO_PROCESS, thread); /* as the kernel counts it */
+
+        return nice == 0 ? 0
+                         : sys_result(setpriority(PRIO_PROCESS, (id_t)thread, clamp_nice(now + nice)));
+}
+
+/* An initializer or a finalizer, as a job of this worker. */
+static intptr_t run_own(struct worker *worker, ouro_job_fn *fn)
+{
+        static const struct ouro_job_options defaults = {.size = sizeof defaults};
+        struct ouro_job job = {
+                .fn = fn,
+                .in = worker->pool->options.in,
+                .executor = &worker->pool->executor,
+                .options = &defaults,
+                .worker = worker->number,
+        };
+
+        return ouro_job_run(&job);
+}
+
+static void break_pool(struct worker *worker, intptr_t error)
+{
+        struct thread_pool *pool = worker->pool;
+
+        log_line(OURO_LOG_ERROR, "thread pool %s is broken: the initializer of worker %u failed: %s",
+                 pool->name, worker->number, strerror((int)-error));
+        pool_end_queued(pool, -ENOTRECOVERABLE);
+        ouro_executor_has_room(&pool->executor); /* who waits for room is told now */
+}
+
+static void initialize(struct worker *worker)
+{
+        ouro_job_fn *initializer = worker->pool->options.initializer;
+        intptr_t result = initializer ? run_own(worker, initializer) : 0;
+
+        worker->initialized = result >= 0;
+        if (result < 0)
+                break_pool(worker, result);
+}
+
+static void finalize(struct worker *worker)
+{
+        ouro_job_fn *finalizer = worker->pool->options.finalizer;
+
+        if (finalizer && worker->initialized)
+                run_own(worker, finalizer);
+}
+
+static void set_up_thread(struct worker *worker)
+{
+        struct thread_pool *pool = worker->pool;
+        int error;
+
+        pthread_setname_np(pthread_self(), pool->name);
+        error = be_nice(pool->options.nice);
+        if (worker->number == 0) {
+                atomic_store(&pool->first_word, (unsigned)-error);
+                futex_wake(&pool->first_word);
+        }
+}
+
+void *worker_main(void *arg)
+{
+        struct worker *worker = arg;
+        struct ouro_job *job;
+
+        set_up_thread(worker);
+        initialize(worker);
+        while ((job = next_job(worker)))
+                if (ouro_job_begin(job))
+                        ouro_job_finish(job, run(worker, job));
+        finalize(worker);
+        pool_thread_ends(worker->pool, worker);
+        return NULL;
+}
