@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "task/poller.h"
 #include "task/task.h"
 
 enum {
@@ -81,6 +82,7 @@ static bool spin(struct ouro_loop *loop)
         end_ns = loop_real_ns() + loop->spin_now_ns;
         do {
                 for (int i = 0; i < SPIN_LOOKS; i++) {
+                        pollers_collect(loop);
                         if (atomic_load_explicit(&loop->inbox, memory_order_relaxed)) {
                                 loop->spin_now_ns = loop->spin_ns;
                                 return true;
@@ -142,7 +144,8 @@ static int sleep_in_ring(struct ouro_loop *loop, int64_t limit_ns)
         if (loop->trim_at_ns)
                 timeout_ns = least(timeout_ns, TRIM_NS);
         asleep = inbox_fall_asleep(loop);
-        error = ring_wait(&loop->ring, asleep ? timeout_ns : 0);
+        error = ring_wait(&loop->ring, asleep && pollers_listen(loop) ? timeout_ns : 0);
+        pollers_ignore(loop);
         if (asleep)
                 inbox_get_up(loop);
         loop->now_fresh = false;
@@ -180,6 +183,7 @@ void loop_pass(struct ouro_loop *loop, int64_t limit_ns)
 {
         int error = 0;
 
+        pollers_collect(loop);
         inbox_take(loop);
         loop->now_fresh = false;
         fire_due(loop);
@@ -196,5 +200,6 @@ void loop_pass(struct ouro_loop *loop, int64_t limit_ns)
         }
         if (error < 0)
                 die("the loop's ring fails: %s", strerror(-error));
+        pollers_collect(loop);
         inbox_take(loop);
 }

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "task/choose.h"
+#include "task/poller.h"
 #include "task/task.h"
 
 static const int64_t SPIN_DEFAULT_NS = 20 * 1000;
@@ -108,6 +109,7 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         loop->root.context.state = CONTEXT_OPEN;
         loop->root.flags = OURO_GROUP_KEEP;
         list_init(&loop->root.members);
+        list_init(&loop->pollers);
 }
 
 /* The loop's memory; aligned by hand, the allocator promises no more than malloc(). */
@@ -158,6 +160,7 @@ static intptr_t run_main(struct loop_memory *memory, const struct ouro_options *
                 overflow_report_off();
         sched_current = NULL;
         if (clean) {
+                pollers_close(loop);
                 ring_close(&loop->ring);
                 sched_destroy(&loop->sched);
                 task_records_return(loop);

@@ -101,8 +101,9 @@ struct ouro_loop {
         size_t jobs_out;             /* given to executors and not back */
         struct ouro_job *spare_jobs; /* memory for jobs, by next */
         size_t spare_jobs_len;
-        int64_t spin_ns;     /* at the most, while jobs are out */
-        int64_t spin_now_ns; /* what has proved worth while */
+        struct ouro_list pollers; /* see poller.h */
+        int64_t spin_ns;          /* at the most, while jobs are out */
+        int64_t spin_now_ns;      /* what has proved worth while */
         int64_t drain_ns;
         int64_t trim_at_ns;
         /* Set by lib/sync when somebody waits for a lock: does this task wait for one whose holder ended? */
