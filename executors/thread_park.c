@@ -1,8 +1,11 @@
 /* thread_park.c - workers without work, and who wakes them.
  *
- * Each sleeps on a word of its own, so that waking one touches one, and nobody wakes to find a lock taken. The
- * last to park is the first to be woken: its memory is still in the cache. Workers beyond the least number
- * are woken last, so that they stay idle and end when there is little to do. */
+ * Each sleeps on a word of its own, so that waking one touches one, and nobody wakes to find a lock taken.
+ *
+ * Woken is the last but one to have parked. The last may still be on its way to sleep, or its CPU to idle, so
+ * that waking it would take longer; those before have been asleep for longer, and what they worked on is no
+ * longer in a cache. Workers beyond the least number are woken after all others, so that they stay idle and
+ * end when there is little to do. */
 #include "base/check.h"
 #include "executors/futex.h"
 #include "executors/thread_pool.h"
@@ -30,11 +33,12 @@ static void unlink_parked(struct worker *worker)
 static struct worker *take_parked(struct thread_pool *pool)
 {
         struct ouro_list *list = list_empty(&pool->parked_base) ? &pool->parked_extra : &pool->parked_base;
+        struct ouro_list *last = list->next;
         struct worker *worker;
 
         if (list_empty(list))
                 return NULL;
-        worker = container_of(list->next, struct worker, link);
+        worker = container_of(last->next == list ? last : last->next, struct worker, link);
         unlink_parked(worker);
         return worker;
 }
@@ -65,7 +69,7 @@ void pool_rouse(struct thread_pool *pool)
         atomic_thread_fence(memory_order_seq_cst); /* between what was done to the queues and this look */
         searching = atomic_load_explicit(&pool->searching, memory_order_relaxed);
         if (likely(atomic_load_explicit(&pool->parked, memory_order_relaxed) == 0)) {
-                if (unlikely(pool->grows) && searching == 0)
+                if (unlikely(atomic_load_explicit(&pool->grows, memory_order_relaxed)) && searching == 0)
                         starter_watch(pool);
                 return;
         }

@@ -21,7 +21,10 @@
 #include "executors/job_classes.h"
 #include "ouro/executor.h"
 
-enum { THREAD_NAME_BYTES = 16 }; /* with its NUL: the kernel's limit */
+enum {
+        THREAD_NAME_BYTES = 16, /* with its NUL: the kernel's limit */
+        NO_WORD_YET = 1 << 20,
+};
 
 struct thread_pool;
 
@@ -53,12 +56,12 @@ struct thread_pool {
         struct ouro_thread_options options; /* none of them is left to a default; in is the pool's own copy */
         char name[THREAD_NAME_BYTES];
         unsigned search_most; /* so many may spin at a time */
-        bool grows;
         /* Seldom written: */
         atomic_bool closing;
+        atomic_bool grows;      /* there is a starter, and it may start more */
         atomic_bool wants_room; /* a submit was refused */
         atomic_int verdict;     /* not 0: jobs that have not begun end with this */
-        atomic_int first_word;  /* what the first thread said of its nice value; 1: nothing yet */
+        atomic_uint first_word; /* what the first thread said of its nice value, as an errno */
         char apart_from_constants[64];
         atomic_uint searching;
         atomic_uint parked; /* written with the lock held */

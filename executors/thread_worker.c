@@ -188,7 +188,7 @@ void pool_ask_running(struct thread_pool *pool)
                 if (job == &asking)
                         continue; /* somebody else does it, and puts back what was there */
                 if (job)
-                        ouro_job_ask(job);
+                        __atomic_store_n(&job->cancelled, 1, __ATOMIC_RELEASE);
                 atomic_store(&worker->running, job);
         }
 }
@@ -206,7 +206,6 @@ void pool_end_queued(struct thread_pool *pool, int result)
 
 /* ---- the thread ---- */
 
-/* The least wait for the nice value that was asked for: the kernel's numbers end there. */
 static int clamp_nice(int nice)
 {
         return nice < -20 ? -20 : nice > 19 ? 19 : nice;
