@@ -17,9 +17,13 @@
 #include "executors/futex.h"
 #include "executors/thread_pool.h"
 
-enum { SPIN_LOOKS = 32 }; /* at the queues, before the clock is read */
+enum {
+        SPIN_LOOKS = 32, /* at the queues, before the clock is read */
+        NAP_JOBS = 16,   /* done by others in a nap: it goes on as it did */
+};
 
 static const int64_t SPIN_LEAST_NS = 1000; /* less is not worth the two readings of the clock */
+static const int64_t NAP_NS = 100 * 1000;
 
 /* In the place of a job that is being asked. */
 static struct ouro_job asking;
@@ -54,23 +58,57 @@ static struct ouro_job *spin(struct worker *worker)
         return NULL;
 }
 
-/* Who spins keeps a CPU from those who have work, the loop among them: only so many do. */
-static bool may_spin(const struct worker *worker)
+/* Who spins keeps a CPU from those who have work, the loop among them: only so many do, and only after a job
+ * of their own. */
+static struct ouro_job *search(struct worker *worker)
 {
-        return worker->spin_now_ns >= SPIN_LEAST_NS &&
-               atomic_load_explicit(&worker->pool->searching, memory_order_relaxed) <
-                       worker->pool->search_most;
+        struct thread_pool *pool = worker->pool;
+        struct ouro_job *job;
+
+        if (worker->spin_now_ns < SPIN_LEAST_NS ||
+            atomic_load_explicit(&pool->searching, memory_order_relaxed) >= pool->search_most)
+                return NULL;
+        atomic_fetch_add(&pool->searching, 1);
+        job = spin(worker);
+        atomic_fetch_sub(&pool->searching, 1);
+        if (job)
+                pool_rouse(pool); /* for what came while it searched */
+        return job;
 }
 
-/* Parked until there may be work. A rest that was shorter than a spin should have been one. */
-static enum park_end rest(struct worker *worker)
+/* It was woken for a job that another has taken meanwhile. If that goes on, waking costs more than the jobs
+ * do: for a while nobody may wake it, and it looks by itself now and then. */
+static void nap(struct thread_pool *pool)
 {
-        int64_t spin_ns = worker->pool->options.spin_ns, began_ns = spin_ns > 0 ? pool_clock_ns() : 0;
-        enum park_end end = worker_park(worker);
+        static atomic_uint never;
+        size_t popped;
 
-        if (spin_ns > 0 && pool_clock_ns() - began_ns < spin_ns)
+        do {
+                popped = job_classes_popped(&pool->jobs);
+                futex_wait(&never, 0, NAP_NS);
+        } while (job_classes_count(&pool->jobs) == 0 &&
+                 !atomic_load_explicit(&pool->closing, memory_order_relaxed) &&
+                 job_classes_popped(&pool->jobs) - popped >= NAP_JOBS);
+}
+
+/* Parked until there may be a job. A rest that was shorter than a spin should have been one. */
+static struct ouro_job *rest(struct worker *worker, bool *ret_end)
+{
+        struct thread_pool *pool = worker->pool;
+        int64_t spin_ns = pool->options.spin_ns, began_ns = spin_ns > 0 ? pool_clock_ns() : 0;
+        enum park_end end = worker_park(worker);
+        struct ouro_job *job = job_classes_pop(&pool->jobs);
+
+        *ret_end = end == PARK_IDLE_TOO_LONG && !job;
+        if (end == PARK_WOKEN) {
+                atomic_fetch_sub(&pool->searching, 1);
+                pool_rouse(pool);
+                if (!job)
+                        nap(pool);
+        }
+        if (job && spin_ns > 0 && pool_clock_ns() - began_ns < spin_ns)
                 worker->spin_now_ns = spin_ns;
-        return end;
+        return job;
 }
 
 /* A refused submitter is told at half empty, so that it is told once for many jobs. */
@@ -82,63 +120,32 @@ static void tell_room(struct thread_pool *pool)
                 ouro_executor_has_room(&pool->executor);
 }
 
-/* The queues are empty. searching: it is counted as that already. */
-static struct ouro_job *search(struct worker *worker, bool searching)
+/* Nothing will come any more, but something may be left. */
+static bool is_over(struct thread_pool *pool)
 {
-        struct thread_pool *pool = worker->pool;
-        struct ouro_job *job = NULL;
-
-        if (!searching && !may_spin(worker))
-                return NULL;
-        if (!searching)
-                atomic_fetch_add(&pool->searching, 1);
-        if (worker->spin_now_ns >= SPIN_LEAST_NS)
-                job = spin(worker);
-        atomic_fetch_sub(&pool->searching, 1);
-        return job;
-}
-
-static struct ouro_job *find_job(struct worker *worker, bool searching)
-{
-        struct thread_pool *pool = worker->pool;
-        struct ouro_job *job = job_classes_pop(&pool->jobs);
-
-        if (likely(job && !searching))
-                return job;
-        if (job)
-                atomic_fetch_sub(&pool->searching, 1);
-        else if (!(job = search(worker, searching)))
-                return NULL;
-        pool_rouse(pool); /* for what others submitted while it searched */
-        return job;
+        if (likely(!atomic_load_explicit(&pool->closing, memory_order_relaxed)))
+                return false;
+        if (job_classes_ended(&pool->jobs))
+                return true;
+        sched_yield(); /* a submitter is on its way out of a queue */
+        return false;
 }
 
 /* NULL: it should end. */
 static struct ouro_job *next_job(struct worker *worker)
 {
         struct thread_pool *pool = worker->pool;
-        bool searching = false;
+        struct ouro_job *job = job_classes_pop(&pool->jobs);
+        bool end = false;
 
-        for (;;) {
-                struct ouro_job *job = find_job(worker, searching);
-                enum park_end end;
-
-                if (likely(job)) {
-                        tell_room(pool);
-                        return job;
-                }
-                if (atomic_load_explicit(&pool->closing, memory_order_relaxed)) {
-                        if (job_classes_ended(&pool->jobs))
-                                return NULL;
-                        sched_yield(); /* a submitter is on its way out of a queue */
-                        searching = false;
-                        continue;
-                }
-                end = rest(worker);
-                if (end == PARK_IDLE_TOO_LONG)
-                        return NULL;
-                searching = end == PARK_WOKEN;
-        }
+        if (unlikely(!job))
+                job = search(worker);
+        while (!job && !end && !is_over(pool))
+                if (!(job = job_classes_pop(&pool->jobs)))
+                        job = rest(worker, &end);
+        if (job)
+                tell_room(pool);
+        return job;
 }
 
 /* ---- running it ---- */
