@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "executors/futex.h"
+#include "executors/job.h"
 #include "executors/thread_pool.h"
 
 enum {
@@ -171,6 +172,23 @@ static void hide_running(struct worker *worker, struct ouro_job *job)
         }
 }
 
+/* The pool is broken, or closes in a hurry: a job that was begun ends without having run. */
+static intptr_t refuse(struct ouro_job *job, int verdict)
+{
+        if (verdict == -ECANCELED)
+                ouro_job_ask(job); /* so that it counts as cancelled */
+        return verdict;
+}
+
+static intptr_t run_timed(struct thread_pool *pool, struct ouro_job *job)
+{
+        int64_t submitted_ns = (intptr_t)job->of_executor, began_ns = pool_clock_ns();
+        intptr_t result = ouro_job_run(job);
+
+        executor_count_times(&pool->executor, began_ns - submitted_ns, pool_clock_ns() - began_ns);
+        return result;
+}
+
 /* The job has been begun. */
 static intptr_t run(struct worker *worker, struct ouro_job *job)
 {
@@ -181,7 +199,10 @@ static intptr_t run(struct worker *worker, struct ouro_job *job)
         show_running(worker, job);
         verdict = atomic_load(&pool->verdict); /* after that: who sets it then looks at what runs */
         job->worker = worker->number;
-        result = likely(verdict == 0) ? ouro_job_run(job) : verdict;
+        if (unlikely(verdict < 0))
+                result = refuse(job, verdict);
+        else
+                result = likely(!pool->options.timings) ? ouro_job_run(job) : run_timed(pool, job);
         hide_running(worker, job);
         return result;
 }
@@ -195,7 +216,7 @@ void pool_ask_running(struct thread_pool *pool)
                 if (job == &asking)
                         continue; /* somebody else does it, and puts back what was there */
                 if (job)
-                        __atomic_store_n(&job->cancelled, 1, __ATOMIC_RELEASE);
+                        ouro_job_ask(job);
                 atomic_store(&worker->running, job);
         }
 }
@@ -208,7 +229,7 @@ void pool_end_queued(struct thread_pool *pool, int result)
         atomic_compare_exchange_strong(&pool->verdict, &none, result);
         while ((job = job_classes_pop(&pool->jobs)))
                 if (ouro_job_begin(job))
-                        ouro_job_finish(job, result);
+                        ouro_job_finish(job, refuse(job, result));
 }
 
 /* ---- the thread ---- */
@@ -230,12 +251,11 @@ static int be_nice(int nice)
 /* An initializer or a finalizer, as a job of this worker. */
 static intptr_t run_own(struct worker *worker, ouro_job_fn *fn)
 {
-        static const struct ouro_job_options defaults = {.size = sizeof defaults};
         struct ouro_job job = {
                 .fn = fn,
                 .in = worker->pool->options.in,
                 .executor = &worker->pool->executor,
-                .options = &defaults,
+                .options = &job_defaults,
                 .worker = worker->number,
         };
 

@@ -33,7 +33,7 @@ static size_t pool_bytes(unsigned workers)
 
 static int push(struct thread_pool *pool, struct ouro_job *job)
 {
-        return job_classes_push(&pool->jobs, job, job->options ? job->options->priority : OURO_PRIORITY_NORMAL);
+        return job_classes_push(&pool->jobs, job, job->options->priority);
 }
 
 static int pool_submit(ouro_executor *executor, struct ouro_job *job)
@@ -43,7 +43,7 @@ static int pool_submit(ouro_executor *executor, struct ouro_job *job)
 
         if (unlikely(error < 0))
                 return atomic_load(&pool->closing) ? -ESHUTDOWN : error;
-        if (pool->options.timings)
+        if (unlikely(pool->options.timings))
                 job->of_executor = (void *)(intptr_t)pool_clock_ns();
         error = push(pool, job);
         if (unlikely(error == -EAGAIN)) {

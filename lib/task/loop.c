@@ -179,6 +179,12 @@ static bool relieve(struct ouro_loop *loop)
                sched_end_starved(&loop->sched);
 }
 
+/* Before a sleep: a job of its own that nobody has begun, and that it may run itself. */
+static bool run_within(struct ouro_loop *loop)
+{
+        return unlikely(loop->jobs_within != NULL) && loop->run_within(loop);
+}
+
 void loop_pass(struct ouro_loop *loop, int64_t limit_ns)
 {
         int error = 0;
@@ -192,7 +198,8 @@ void loop_pass(struct ouro_loop *loop, int64_t limit_ns)
         } else if (!spin(loop)) {
                 if (loop->virtual_clock) /* nothing may be on its way when time jumps */
                         error = ring_wait(&loop->ring, 0);
-                if (error == 0 && !loop->sched.ready && inbox_empty(loop) && !jump(loop) && !relieve(loop)) {
+                if (error == 0 && !loop->sched.ready && inbox_empty(loop) && !jump(loop) && !relieve(loop) &&
+                    !run_within(loop)) {
                         trim_stacks(loop);
                         error = sleep_in_ring(loop, limit_ns);
                         fire_due(loop);

@@ -1,4 +1,5 @@
-/* scope.c - time scopes and shields: what bounds a task's waits, and what protects them. */
+/* scope.c - time scopes and shields: what bounds a task's waits, and what protects them; and the timers that
+ * are nobody's scope. */
 #include <errno.h>
 
 #include "task/task.h"
@@ -58,6 +59,12 @@ void scope_expire(struct ouro_loop *loop, struct ouro_timer *timer)
         struct ouro_scope *scope = container_of(timer, struct ouro_scope, timer);
 
         scope->context.state &= ~CONTEXT_ARMED;
+        if (unlikely(scope->context.kind == CONTEXT_TIMER)) {
+                struct loop_timer *of_loop = container_of(scope, struct loop_timer, scope);
+
+                of_loop->fire(loop, of_loop);
+                return;
+        }
         scope->context.state |= CONTEXT_EXPIRED;
         context_cut(loop, &scope->context, OURO_CANCEL_TIME);
 }
@@ -99,4 +106,24 @@ void ouro_scope_leave(struct ouro_scope *scope)
 {
         if (scope && scope->context.owner)
                 ouro_scope_close(scope);
+}
+
+/* ---- timers of nobody ---- */
+
+void loop_timer_arm(struct ouro_loop *loop, struct loop_timer *timer, int64_t ns)
+{
+        int64_t deadline_ns;
+
+        timer->scope.context.kind = CONTEXT_TIMER;
+        if (__builtin_add_overflow(loop_now(loop), ns, &deadline_ns))
+                return; /* never */
+        timer->scope.context.state = CONTEXT_ARMED;
+        wheel_arm(&loop->wheel, &timer->scope.timer, deadline_ns, TIMER_SCOPE);
+}
+
+void loop_timer_disarm(struct ouro_loop *loop, struct loop_timer *timer)
+{
+        if (timer->scope.context.state & CONTEXT_ARMED)
+                wheel_cancel(&loop->wheel, &timer->scope.timer);
+        timer->scope.context.state = 0;
 }

@@ -68,6 +68,13 @@ struct task *task_create_job(struct ouro_loop *loop, const char *name, const str
         return task;
 }
 
+void task_uncreate_job(struct ouro_loop *loop, struct task *task)
+{
+        task->group->live--;
+        list_del(&task->member);
+        task_record_free(loop, task);
+}
+
 static bool group_is_open_here(const struct ouro_loop *loop, const struct ouro_group *group)
 {
         const struct task *owner = group->context.owner;

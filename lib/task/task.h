@@ -56,7 +56,12 @@ _Static_assert(sizeof(struct task) == 128, "two cache lines: 192 bytes cost thre
  */
 enum { TAG_WATCH = 0, TAG_AWAIT = 1, TAG_LOOK = 2, TAG_MASK = 3 };
 
-enum context_kind { CONTEXT_GROUP = 1, CONTEXT_SCOPE, CONTEXT_SHIELD };
+enum context_kind {
+        CONTEXT_GROUP = 1,
+        CONTEXT_SCOPE,
+        CONTEXT_SHIELD,
+        CONTEXT_TIMER /* no context: a loop_timer */
+};
 
 enum context_state {
         CONTEXT_OPEN = 1,
@@ -101,9 +106,11 @@ struct ouro_loop {
         size_t jobs_out;             /* given to executors and not back */
         struct ouro_job *spare_jobs; /* memory for jobs, by next */
         size_t spare_jobs_len;
-        struct ouro_list pollers; /* see poller.h */
-        int64_t spin_ns;          /* at the most, while jobs are out */
-        int64_t spin_now_ns;      /* what has proved worth while */
+        void *jobs_within; /* queue of those that this thread may run itself, see executors/within.c */
+        bool (*run_within)(struct ouro_loop *loop); /* runs one; false: there is none. NULL: never was */
+        struct ouro_list pollers;                   /* see poller.h */
+        int64_t spin_ns;                            /* at the most, while jobs are out */
+        int64_t spin_now_ns;                        /* what has proved worth while */
         int64_t drain_ns;
         int64_t trim_at_ns;
         /* Set by lib/sync when somebody waits for a lock: does this task wait for one whose holder ended? */
@@ -198,6 +205,7 @@ struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_
                          const struct ouro_task_options *options);
 struct task *task_create_job(struct ouro_loop *loop, const char *name, const struct wait_kind *kind,
                              void *job);
+void task_uncreate_job(struct ouro_loop *loop, struct task *task); /* nobody has seen its handle */
 void task_ended(struct sched *sched, struct coro *coro, intptr_t result);
 const char *task_name(const struct coro *coro);
 intptr_t task_consume(struct ouro_loop *loop, struct task *task);
@@ -231,6 +239,15 @@ void group_all_ended(struct ouro_loop *loop, struct ouro_group *group); /* and i
 void group_drop_results(struct ouro_loop *loop, struct ouro_group *group);
 void scope_expire(struct ouro_loop *loop, struct ouro_timer *timer);
 void watch_ended(struct ouro_loop *loop, struct waiter *waiter);
+
+/* A timer that belongs to no task. For the wheel it is a scope. */
+struct loop_timer {
+        struct ouro_scope scope;
+        void (*fire)(struct ouro_loop *loop, struct loop_timer *timer);
+};
+
+void loop_timer_arm(struct ouro_loop *loop, struct loop_timer *timer, int64_t ns); /* it is not armed */
+void loop_timer_disarm(struct ouro_loop *loop, struct loop_timer *timer);          /* it may be armed */
 
 /* ---- loop.c ---- */
 enum { LOOP_BUDGET = 128 }; /* switches before the kernel and the clock are looked at again */

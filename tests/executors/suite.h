@@ -36,11 +36,11 @@ struct executor_kind {
         CASE(a_failed_job_cancels_its_siblings)                                                              \
         CASE(f69_a_job_cannot_close_its_executor)                                                            \
         CASE(f67_a_job_may_wait_for_jobs_of_its_own_executor)                                                \
-        CASE(f67_a_job_cancelled_within_another_never_starts)                                                \
         CASE(closing_outside_a_loop_blocks_until_done)                                                       \
         CASE(f69_closing_nothing_is_refused)
 
 #define SUITE_OF_WORKERS(CASE)                                                                               \
+        CASE(f67_a_job_cancelled_within_another_never_starts)                                                \
         CASE(the_loop_goes_on_while_a_job_runs)                                                              \
         CASE(a_full_queue_makes_submit_wait_as_a_task)                                                       \
         CASE(submitters_that_wait_for_room_are_served_in_order)                                              \

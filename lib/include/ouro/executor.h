@@ -85,7 +85,9 @@ struct ouro_executor_ops {
 /* What an executor can do; asked for without, ouro_submit_with() gives -ENOTSUP. */
 enum ouro_executor_can {
         OURO_CAN_CHOOSE_WORKER = 1,
-        OURO_CAN_ABANDON = 2, /* its jobs run in this process */
+        OURO_CAN_ABANDON = 2, /* its jobs run in this process, by ouro_job_run() */
+        OURO_CAN_MAP = 4,     /* for executors of the library: a job may be several items of ouro_map(), which
+                                 others get one by one */
 };
 
 /* The head of an executor's own struct. Fields are the library's own. */
@@ -141,6 +143,17 @@ OURO_API bool ouro_job_begin(struct ouro_job *job);
  * Returns: its result.
  */
 OURO_API intptr_t ouro_job_run(struct ouro_job *job);
+
+/**
+ * ouro_job_ask - set the token of a job that runs
+ * @job: begun, and not finished by another thread meanwhile
+ *
+ * For an executor that ends its jobs by itself, as hurry does; ouro_cancel() does it for the others. A job in
+ * ouro_job_sleep() wakes up.
+ *
+ * Threads: from anywhere. Never waits.
+ */
+OURO_API void ouro_job_ask(struct ouro_job *job);
 
 /**
  * ouro_job_finish - hand a job back with its result
