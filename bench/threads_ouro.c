@@ -1,7 +1,7 @@
 /* threads_ouro.c - empty jobs through ouro's thread pool: one there and back, and a million in bulk.
  *
- * threads_ouro [--count JOBS] [RUN]: all runs, or the named one. There and back is told twice: while worker and loop still spin, and with
- * both made to sleep. */
+ * threads_ouro [--count JOBS] [RUN]: all runs, or the named one. There and back is told twice: while worker
+ * and loop still spin, and with both made to sleep. */
 #include "executor.h"
 
 #include <ouro.h>

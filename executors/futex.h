@@ -16,8 +16,8 @@
 
 #include "base/sys.h"
 
-/* Sleeps while *word is value, at most timeout_ns (less than zero: for ever). May return for no reason; false:
- * the time is over. */
+/* Sleeps while *word is value, at most timeout_ns (less than zero: for ever). May return for no reason;
+ * false: the time is over. */
 static inline bool futex_wait(atomic_uint *word, unsigned value, int64_t timeout_ns)
 {
         const struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};

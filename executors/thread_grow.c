@@ -1,10 +1,10 @@
 /* thread_grow.c - the starter: a thread of a pool that may grow, which starts workers and joins those that
  * ended.
  *
- * Starting a thread takes some 20 us, too long for a submitter; and where all workers are blocked, none of them
- * can do it. So whoever finds all busy as jobs wait arms the starter, at the price of one wake. From then on it
- * looks once in a moment until the queues are empty: if a job that was there a moment ago is still there, and
- * nobody is idle, it starts one worker. */
+ * Starting a thread takes some 20 us, too long for a submitter; and where all workers are blocked, none of
+ * them can do it. So whoever finds all busy as jobs wait arms the starter, at the price of one wake. From
+ * then on it looks once in a moment until the queues are empty: if a job that was there a moment ago is still
+ * there, and nobody is idle, it starts one worker. */
 #include "base/check.h"
 #include "base/log.h"
 #include "executors/futex.h"
@@ -94,7 +94,8 @@ static void watch(struct thread_pool *pool)
         if (must_watch(pool))
                 return;
         atomic_store(&pool->starter_armed, false);
-        atomic_thread_fence(memory_order_seq_cst); /* as in pool_rouse(): a submitter may have seen it armed */
+        atomic_thread_fence(
+                memory_order_seq_cst); /* as in pool_rouse(): a submitter may have seen it armed */
         if (must_watch(pool))
                 atomic_store(&pool->starter_armed, true);
 }

@@ -42,8 +42,8 @@ struct worker {
         unsigned number;
         enum worker_life life; /* with the lock held */
         pthread_t thread;
-        int64_t spin_now_ns;  /* what has proved worth while; the worker's own */
-        bool initialized;     /* the worker's own */
+        int64_t spin_now_ns; /* what has proved worth while; the worker's own */
+        bool initialized;    /* the worker's own */
         char apart_from_the_rest[64];
         _Atomic(struct ouro_job *) running; /* see thread_worker.c */
         char apart_from_next[64];
@@ -102,16 +102,17 @@ void pool_wake_all(struct thread_pool *pool);
 
 /* ---- thread_worker.c ---- */
 void *worker_main(void *worker);
-void pool_end_queued(struct thread_pool *pool, int result); /* and all that come from now on */
-void pool_ask_running(struct thread_pool *pool);            /* to end */
+bool pool_condemn(struct thread_pool *pool, int verdict); /* false: it was before */
+void pool_end_queued(struct thread_pool *pool);           /* with the verdict */
+void pool_ask_running(struct thread_pool *pool);          /* to end */
 
 /* ---- thread_grow.c ---- */
-int starter_start(struct thread_pool *pool); /* 0 or a negated errno */
+int starter_start(struct thread_pool *pool);  /* 0 or a negated errno */
 void starter_watch(struct thread_pool *pool); /* all are busy, and jobs wait */
 void starter_call(struct thread_pool *pool);
 
 /* ---- threads.c ---- */
-int pool_start_worker(struct thread_pool *pool, unsigned number);                     /* 0 or a negated errno */
+int pool_start_worker(struct thread_pool *pool, unsigned number); /* 0 or a negated errno */
 int pool_start_thread(struct thread_pool *pool, pthread_t *ret, void *(*fn)(void *), void *arg);
 void pool_thread_ends(struct thread_pool *pool, struct worker *worker); /* the last it does; NULL: starter */
 

@@ -40,7 +40,8 @@ static void relax(void)
 #endif
 }
 
-/* Looks for a job for a while. Each time in vain, the next try is half as long; rest() makes it long again. */
+/* Looks for a job for a while. Each time in vain, the next try is half as long; rest() makes it long again.
+ */
 static struct ouro_job *spin(struct worker *worker)
 {
         struct thread_pool *pool = worker->pool;
@@ -221,15 +222,21 @@ void pool_ask_running(struct thread_pool *pool)
         }
 }
 
-void pool_end_queued(struct thread_pool *pool, int result)
+bool pool_condemn(struct thread_pool *pool, int verdict)
 {
-        struct ouro_job *job;
         int none = 0;
 
-        atomic_compare_exchange_strong(&pool->verdict, &none, result);
+        return atomic_compare_exchange_strong(&pool->verdict, &none, verdict);
+}
+
+void pool_end_queued(struct thread_pool *pool)
+{
+        int verdict = atomic_load(&pool->verdict);
+        struct ouro_job *job;
+
         while ((job = job_classes_pop(&pool->jobs)))
                 if (ouro_job_begin(job))
-                        ouro_job_finish(job, refuse(job, result));
+                        ouro_job_finish(job, refuse(job, verdict));
 }
 
 /* ---- the thread ---- */
@@ -244,8 +251,7 @@ static int be_nice(int nice)
         pid_t thread = (pid_t)syscall(SYS_gettid);
         int now = 20 - (int)syscall(SYS_getpriority, PRIO_PROCESS, thread); /* as the kernel counts it */
 
-        return nice == 0 ? 0
-                         : sys_result(setpriority(PRIO_PROCESS, (id_t)thread, clamp_nice(now + nice)));
+        return nice == 0 ? 0 : sys_result(setpriority(PRIO_PROCESS, (id_t)thread, clamp_nice(now + nice)));
 }
 
 /* An initializer or a finalizer, as a job of this worker. */
@@ -266,9 +272,11 @@ static void break_pool(struct worker *worker, intptr_t error)
 {
         struct thread_pool *pool = worker->pool;
 
+        if (!pool_condemn(pool, -ENOTRECOVERABLE))
+                return; /* it was before, or closes in a hurry */
         log_line(OURO_LOG_ERROR, "thread pool %s is broken: the initializer of worker %u failed: %s",
                  pool->name, worker->number, strerror((int)-error));
-        pool_end_queued(pool, -ENOTRECOVERABLE);
+        pool_end_queued(pool);
         ouro_executor_has_room(&pool->executor); /* who waits for room is told now */
 }
 

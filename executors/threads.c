@@ -1,4 +1,5 @@
-/* threads.c - the thread pool: its options, and how it is opened, filled and closed. Begin with thread_pool.h.
+/* threads.c - the thread pool: its options, and how it is opened, filled and closed. Begin with
+ * thread_pool.h.
  *
  * A refused submitter sets wants_room, then tries again; a worker takes a job, then looks at wants_room. */
 #include <errno.h>
@@ -86,7 +87,8 @@ static void pool_hurry(ouro_executor *executor, enum ouro_close how)
 {
         struct thread_pool *pool = pool_of(executor);
 
-        pool_end_queued(pool, -ECANCELED);
+        pool_condemn(pool, -ECANCELED);
+        pool_end_queued(pool);
         if (how == OURO_CLOSE_KILL)
                 pool_ask_running(pool);
 }
