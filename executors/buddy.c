@@ -181,3 +181,36 @@ int64_t buddy_free(struct buddy *buddy, uint64_t offset)
         tell_parents(buddy, node, level);
         return bytes;
 }
+
+/* The highest node on the way from the root to a leaf that is free as a whole or has no block of that level.
+ */
+static uint64_t first_decided(const struct buddy *buddy, uint64_t leaf, unsigned wanted, unsigned *ret_level)
+{
+        uint64_t node = 1;
+        unsigned level = buddy->top;
+
+        while (buddy->shortage[node] != 0 && room(buddy, node, level) > wanted) {
+                level--;
+                node = (buddy->leaves + leaf) >> level;
+        }
+        *ret_level = level;
+        return node;
+}
+
+uint64_t buddy_free_below(const struct buddy *buddy, uint64_t *inout_offset, uint64_t least_bytes)
+{
+        uint64_t least = 1ULL << buddy->shift, offset = *inout_offset;
+        uint64_t end = offset < buddy->bytes ? (offset + least - 1) >> buddy->shift : buddy->leaves;
+        unsigned level, wanted = level_for(buddy, least_bytes);
+
+        while (end > 0) {
+                uint64_t node = first_decided(buddy, end - 1, wanted, &level);
+
+                end = (node << level) - buddy->leaves;
+                if (buddy->shortage[node] != 0 || level < wanted)
+                        continue;
+                *inout_offset = end << buddy->shift;
+                return 1ULL << (level + buddy->shift);
+        }
+        return 0;
+}

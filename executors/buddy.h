@@ -40,6 +40,10 @@ int64_t buddy_size_of(const struct buddy *buddy, uint64_t offset);
 /* The same, and it is free again. */
 int64_t buddy_free(struct buddy *buddy, uint64_t offset);
 
+/* Of the free blocks of at least so many bytes that begin below *inout_offset, the last: its size, and
+ * *inout_offset becomes its beginning. 0: there is none. Starting at the range's end it finds all of them. */
+uint64_t buddy_free_below(const struct buddy *buddy, uint64_t *inout_offset, uint64_t least_bytes);
+
 /* What buddy_alloc() would take for so many bytes: 1 to those of the range. */
 uint64_t buddy_round_up(const struct buddy *buddy, uint64_t bytes);
 

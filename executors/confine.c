@@ -5,6 +5,7 @@
  * done in each worker, and only tried out in the zygote. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,11 +99,15 @@ static int set_environment(const struct config *config)
         return config->own_environment ? wipe_environment() : 0;
 }
 
+/* Where we are already is not gone to: rights given up since may have closed the way to it. */
 static int set_directory(const struct config *config)
 {
-        if (config->directory.bytes == 0)
+        const char *directory = config_at(config, config->directory);
+        char here[PATH_MAX];
+
+        if (config->directory.bytes == 0 || (getcwd(here, sizeof here) && strcmp(here, directory) == 0))
                 return 0;
-        return sys_result(chdir(config_at(config, config->directory)));
+        return sys_result(chdir(directory));
 }
 
 static int set_cpus(const struct config *config)

@@ -9,15 +9,13 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
-#include <limits.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "executors/module.h"
+#include "executors/needed.h"
 
 #pragma weak dlopen
 #pragma weak dlclose
@@ -214,42 +212,9 @@ static int find_one(struct dl_phdr_info *info, size_t bytes, void *arg)
         return 1;
 }
 
-/* A file that was loaded by a name relative to a working directory of the past: the kernel knows its path. */
-static int mapped_path(uintptr_t address, char *ret_path, size_t bytes)
-{
-        static const char deleted[] = " (deleted)";
-        char line[PATH_MAX + 128];
-        int result = -EINVAL;
-        FILE *maps = fopen("/proc/self/maps", "re");
-
-        while (maps && fgets(line, sizeof line, maps)) {
-                unsigned long from, to;
-                int at = 0;
-                size_t len;
-
-                if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %n", &from, &to, &at) < 2 || at == 0 ||
-                    address < from || address >= to)
-                        continue;
-                len = strcspn(line + at, "\n");
-                if (len > sizeof deleted - 1 &&
-                    memcmp(line + at + len - (sizeof deleted - 1), deleted, sizeof deleted - 1) == 0)
-                        len -= sizeof deleted - 1;
-                if (line[at] == '/' && len < bytes) {
-                        memcpy(ret_path, line + at, len);
-                        ret_path[len] = '\0';
-                        result = 0;
-                }
-                break;
-        }
-        if (maps)
-                fclose(maps);
-        return result;
-}
-
 static int find_path(const struct finding *finding, char *ret_path, size_t bytes)
 {
         size_t len = strlen(finding->name);
-        int saved, result;
 
         if (len == 0 || finding->name[0] == '/') {
                 if (len >= bytes)
@@ -257,10 +222,8 @@ static int find_path(const struct finding *finding, char *ret_path, size_t bytes
                 memcpy(ret_path, finding->name, len + 1);
                 return 0;
         }
-        saved = errno;
-        result = mapped_path(finding->function, ret_path, bytes);
-        errno = saved;
-        return result;
+        /* Relative to a working directory of the past. */
+        return mapped_path(finding->function, ret_path, bytes, NULL);
 }
 
 int module_find(const void *function, struct lane_module *ret_module, uint64_t *ret_offset)

@@ -101,7 +101,7 @@ enum park_end worker_park(struct worker *worker);
 void pool_wake_all(struct thread_pool *pool);
 
 /* ---- thread_worker.c ---- */
-void *worker_main(void *worker);
+void *thread_worker_main(void *worker);
 bool pool_condemn(struct thread_pool *pool, int verdict); /* false: it was before */
 void pool_end_queued(struct thread_pool *pool);           /* with the verdict */
 void pool_ask_running(struct thread_pool *pool);          /* to end */

@@ -311,7 +311,7 @@ static void set_up_thread(struct worker *worker)
         }
 }
 
-void *worker_main(void *arg)
+void *thread_worker_main(void *arg)
 {
         struct worker *worker = arg;
         struct ouro_job *job;

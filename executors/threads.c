@@ -180,7 +180,7 @@ int pool_start_worker(struct thread_pool *pool, unsigned number)
         pool->workers_len++;
         atomic_store(&pool->grows, pool->workers_len < pool->options.threads_max);
         pthread_mutex_unlock(&pool->lock);
-        error = pool_start_thread(pool, &worker->thread, worker_main, worker);
+        error = pool_start_thread(pool, &worker->thread, thread_worker_main, worker);
         if (error == 0)
                 return 0;
         pthread_mutex_lock(&pool->lock);

@@ -11,6 +11,7 @@
 
 #include "executors/buddy.h"
 #include "support/leaks.h"
+#include "support/limits.h"
 
 TestSuite(buddy, .init = leaks_begin, .fini = leaks_end, .timeout = 60);
 
@@ -139,6 +140,26 @@ static void remember(struct states *states, const struct model *model)
         states->known[states->n++].used = states->buddy.used;
 }
 
+/* From the end downwards, all free blocks of that size or more, each as large as it can be. */
+static void walk(const struct buddy *buddy, const struct model *model, unsigned least)
+{
+        uint64_t offset = buddy->bytes, bytes;
+        unsigned expected = 0, found = 0;
+
+        for (unsigned blocks = 1; blocks <= model->n; blocks *= 2)
+                for (unsigned at = 0; at + blocks <= model->n; at += blocks) {
+                        unsigned twice = at & ~(2 * blocks - 1);
+                        bool larger = twice + 2 * blocks <= model->n && has_room(model, twice, 2 * blocks);
+
+                        expected += blocks >= least && has_room(model, at, blocks) && !larger;
+                }
+        while ((bytes = buddy_free_below(buddy, &offset, (uint64_t)least * LEAST)) > 0) {
+                cr_assert(has_room(model, (unsigned)(offset / LEAST), (unsigned)(bytes / LEAST)));
+                found++;
+        }
+        cr_assert(found == expected, "%u of %u", found, expected);
+}
+
 static unsigned visit_all(unsigned n)
 {
         struct states *states = calloc(1, sizeof *states);
@@ -153,6 +174,9 @@ static unsigned visit_all(unsigned n)
                         allocate(&states->buddy, &model, (uint64_t)blocks * LEAST);
                         remember(states, &model);
                 }
+                load(states, i, &model);
+                for (unsigned blocks = 1; blocks <= n; blocks *= 2)
+                        walk(&states->buddy, &model, blocks);
                 for (unsigned at = 0; at < 2 * n + 2; at++) {
                         load(states, i, &model);
                         release(&states->buddy, &model, at);
@@ -308,16 +332,13 @@ Test(buddy, sizes_that_make_no_sense_are_refused)
 
 Test(buddy, no_room_for_its_tree_is_told)
 {
-        struct rlimit before, limit;
+        struct rlimit before = limit_address_space(64 << 20);
         struct buddy buddy;
 
-        cr_assert(getrlimit(RLIMIT_AS, &before) == 0);
-        limit = (struct rlimit){64 << 20, before.rlim_max};
-        cr_assert(setrlimit(RLIMIT_AS, &limit) == 0);
         errno = 55;
         cr_expect(buddy_init(&buddy, 16ULL << 30, 64) == -ENOMEM);
         cr_expect(errno == 55);
-        cr_assert(setrlimit(RLIMIT_AS, &before) == 0);
+        limit_restore(before);
 }
 
 /* ---- what it costs ---- */

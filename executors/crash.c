@@ -1,0 +1,342 @@
+/* crash.c - what a worker writes into its lane as it dies.
+ *
+ * Everything here runs in a signal handler, in a process whose memory may be broken. It calls nothing that
+ * allocates; two things may take the dynamic linker's lock (the unwinder, to find how frames look, and
+ * dladdr(), for names), and so may wait for ever: an alarm then ends it, with what has been written so far.
+ *
+ * The worker dies of the very signal it got, at the very instruction: the handler sends it again, with all
+ * that the kernel had said about it, and returns. So status and core file are what they would have been. */
+#include <dlfcn.h>
+#include <execinfo.h>
+#include <link.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "executors/crash.h"
+
+enum {
+        STACK_BYTES = 64 << 10,
+        GUARD_BYTES = 4096,
+        FRAMES_OF_OURS = 8, /* handler and what the kernel puts between */
+        HANG_SECONDS = 5,
+        OVERFLOW_BYTES = 64 << 10, /* so near to the stack pointer, an address is the stack's */
+};
+
+static struct lane_head *crash_head;
+static const volatile uint32_t *crash_mine;
+static atomic_int crash_signal; /* that this process dies of; 0: none yet */
+static pid_t crash_thread;
+static size_t text_used;
+
+static const struct {
+        int signal;
+        const char *name;
+} watched[] = {
+        {SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"},   {SIGILL, "SIGILL"},
+        {SIGFPE, "SIGFPE"},   {SIGABRT, "SIGABRT"}, {SIGSYS, "SIGSYS"},
+};
+
+enum { WATCHED_LEN = sizeof watched / sizeof *watched };
+
+/* ---- writing ---- */
+
+static void put_char(char c)
+{
+        if (text_used < LANE_TEXT_BYTES - 1)
+                crash_head->text[text_used++] = c;
+}
+
+static void put(const char *text)
+{
+        while (*text)
+                put_char(*text++);
+}
+
+static void put_number(uintptr_t number, unsigned base, unsigned width)
+{
+        char digits[24];
+        unsigned n = 0;
+
+        do {
+                digits[n++] = "0123456789abcdef"[number % base];
+                number /= base;
+        } while (number > 0);
+        for (unsigned i = n; i < width; i++)
+                put_char(' ');
+        while (n > 0)
+                put_char(digits[--n]);
+}
+
+static void put_hex(uintptr_t number)
+{
+        put("0x");
+        put_number(number, 16, 0);
+}
+
+/* ---- the processor's state at the crash ---- */
+
+static uintptr_t *program_counter(ucontext_t *context)
+{
+#if defined(__x86_64__)
+        return (uintptr_t *)&context->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+        return (uintptr_t *)&context->uc_mcontext.pc;
+#endif
+}
+
+static uintptr_t *stack_pointer(ucontext_t *context)
+{
+#if defined(__x86_64__)
+        return (uintptr_t *)&context->uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+        return (uintptr_t *)&context->uc_mcontext.sp;
+#endif
+}
+
+/* After a call of something that is no code: as if that had returned already. */
+static void return_from_nowhere(ucontext_t *context)
+{
+#if defined(__x86_64__)
+        uintptr_t *sp = stack_pointer(context);
+
+        *program_counter(context) = *(uintptr_t *)*sp;
+        *sp += sizeof(uintptr_t);
+#elif defined(__aarch64__)
+        *program_counter(context) = (uintptr_t)context->uc_mcontext.regs[30];
+#endif
+}
+
+/* ---- frames ---- */
+
+static const char *base_name(const char *path)
+{
+        const char *slash = strrchr(path, '/');
+
+        return slash ? slash + 1 : path;
+}
+
+/* "  3: libfoo.so+0x1234 (name)": the offset is what addr2line takes. look_at lies within the function, where
+ * the address that it returns to may lie behind its end. */
+static void put_frame(unsigned number, uintptr_t address, uintptr_t look_at)
+{
+        const struct link_map *map = NULL;
+        Dl_info info = {.dli_fname = NULL};
+
+        put_number(number, 10, 3);
+        put(": ");
+        if (dladdr1((void *)look_at, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || !info.dli_fname || !map) {
+                put_hex(address);
+                put_char('\n');
+                return;
+        }
+        put(base_name(info.dli_fname));
+        put_char('+');
+        put_hex(address - map->l_addr);
+        if (info.dli_sname) {
+                put(" (");
+                put(info.dli_sname);
+                put_char(')');
+        }
+        put_char('\n');
+}
+
+/* Where in frames the interrupted function is; n: it is not there. */
+static int find_frame(void *const *frames, int n, uintptr_t address)
+{
+        for (int i = 0; i < n; i++)
+                if ((uintptr_t)frames[i] == address)
+                        return i;
+        return n;
+}
+
+static bool is_code(uintptr_t address)
+{
+        Dl_info info;
+
+        return dladdr((void *)address, &info) != 0;
+}
+
+/* The unwinder goes through the handler's own frames and the kernel's to the context, and on from there. */
+static void put_frames(ucontext_t *context)
+{
+        static void *frames[LANE_FRAMES_MOST + FRAMES_OF_OURS];
+        const uintptr_t crashed_at = *program_counter(context);
+        uintptr_t start = crashed_at;
+        unsigned number = 0;
+        int n, first;
+
+        if (!is_code(crashed_at)) {
+                put_frame(number++, crashed_at, crashed_at);
+                return_from_nowhere(context);
+                start = *program_counter(context);
+        }
+        n = backtrace(frames, LANE_FRAMES_MOST + FRAMES_OF_OURS);
+        first = find_frame(frames, n, start);
+        if (first == n) /* it cannot see how that function's frame looks */
+                put_frame(number++, start, start);
+        for (int i = first; i < n && number < LANE_FRAMES_MOST; i++) {
+                uintptr_t address = (uintptr_t)frames[i];
+
+                put_frame(number++, address, i == first ? address : address - 1);
+        }
+}
+
+/* ---- what happened ---- */
+
+static const char *signal_name(int sig)
+{
+        for (size_t i = 0; i < WATCHED_LEN; i++)
+                if (watched[i].signal == sig)
+                        return watched[i].name;
+        return "a signal";
+}
+
+static bool is_overflow(const siginfo_t *info, ucontext_t *context)
+{
+        uintptr_t address = (uintptr_t)info->si_addr, sp = *stack_pointer(context);
+
+        return info->si_signo == SIGSEGV && info->si_code > 0 && address < sp + GUARD_BYTES &&
+               address + OVERFLOW_BYTES > sp;
+}
+
+static void put_what(const siginfo_t *info, ucontext_t *context)
+{
+        put(signal_name(info->si_signo));
+        if (info->si_code <= 0) {
+                put(info->si_pid == getpid() ? ", raised" : ", sent by another process");
+        } else if (info->si_signo == SIGSYS) {
+                put(", system call ");
+                put_number((uintptr_t)info->si_syscall, 10, 0);
+        } else {
+                put(" at address ");
+                put_hex((uintptr_t)info->si_addr);
+        }
+        if (is_overflow(info, context))
+                put(", stack overflow");
+        put_char('\n');
+}
+
+/* ---- dying ---- */
+
+static void tell(void)
+{
+        crash_head->text[text_used] = '\0';
+        atomic_store(&crash_head->crashed, (uint32_t)atomic_load(&crash_signal));
+}
+
+static void unblock(int sig)
+{
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, sig);
+        sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Something in here hangs, or has crashed in its turn. */
+static void give_up(int unused)
+{
+        int sig = atomic_load(&crash_signal);
+
+        (void)unused;
+        tell();
+        signal(sig, SIG_DFL);
+        unblock(sig);
+        syscall(SYS_tgkill, getpid(), crash_thread, sig);
+}
+
+static void arm_alarm(void)
+{
+        struct sigaction action = {.sa_handler = give_up, .sa_flags = SA_ONSTACK | SA_NODEFER};
+
+        sigaction(SIGALRM, &action, NULL);
+        unblock(SIGALRM);
+        alarm(HANG_SECONDS);
+}
+
+/* The signal is pending when the handler returns; its action is the default by then. */
+static void die_of(int sig, siginfo_t *info)
+{
+        signal(sig, SIG_DFL);
+        if (syscall(SYS_rt_tgsigqueueinfo, getpid(), crash_thread, sig, info) < 0)
+                syscall(SYS_tgkill, getpid(), crash_thread, sig);
+}
+
+static void handle(int sig, siginfo_t *info, void *ucontext)
+{
+        const pid_t thread = (pid_t)syscall(SYS_gettid);
+        ucontext_t *context = ucontext;
+        uintptr_t pc = *program_counter(context), sp = *stack_pointer(context);
+        int none = 0;
+
+        if (!*crash_mine) { /* a child that a job has forked */
+                signal(sig, SIG_DFL);
+                unblock(sig);
+                syscall(SYS_tgkill, getpid(), thread, sig);
+                return;
+        }
+        if (!atomic_compare_exchange_strong(&crash_signal, &none, sig)) {
+                if (thread == crash_thread)
+                        give_up(0);
+                for (;;) /* another thread is at it, and the process dies of that */
+                        pause();
+        }
+        crash_thread = thread;
+        arm_alarm();
+        put_what(info, context);
+        put_frames(context);
+        tell();
+        *program_counter(context) = pc;
+        *stack_pointer(context) = sp;
+        die_of(sig, info);
+}
+
+/* ---- beginning ---- */
+
+void crash_prepare(void)
+{
+        void *frame;
+
+        backtrace(&frame, 1);
+}
+
+/* A stack that has overflowed is no place for a handler. */
+static void use_own_stack(void)
+{
+        stack_t stack = {.ss_size = STACK_BYTES};
+        stack_t old;
+        char *base;
+
+        if (sigaltstack(NULL, &old) == 0 && !(old.ss_flags & SS_DISABLE) && old.ss_size >= STACK_BYTES)
+                return; /* the program, or a sanitizer, has made one that is large enough */
+        base = mmap(NULL, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                    0);
+        if (base == MAP_FAILED)
+                return;
+        mprotect(base, GUARD_BYTES, PROT_NONE);
+        stack.ss_sp = base + GUARD_BYTES;
+        sigaltstack(&stack, NULL);
+}
+
+void crash_watch(struct lane_head *head, const volatile uint32_t *mine)
+{
+        struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+        crash_head = head;
+        crash_mine = mine;
+        use_own_stack();
+        sigemptyset(&action.sa_mask);
+        for (size_t i = 0; i < WATCHED_LEN; i++) {
+                struct sigaction now;
+
+                if (sigaction(watched[i].signal, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+                        sigaction(watched[i].signal, &action, NULL);
+        }
+}

@@ -1,0 +1,356 @@
+/* start.c - the process between host and zygote.
+ *
+ *      host -- process between (no signal at its end, reaped by pidfd) -- zygote
+ *
+ * A process that executes a program has SIGCHLD for an end signal from then on, whatever it was started with.
+ * So that the host gets none, and wait() has nothing to tell there, the zygote is the child of a process that
+ * only starts it, and then ends: init inherits the zygote. Where that would be the host itself (it is
+ * process 1, or a subreaper) the process between stays as a keeper, with no descriptor, until all it has
+ * inherited has ended.
+ *
+ * Both share the host's memory until the zygote executes its program, whatever the host's other threads do
+ * and whatever locks they hold: nothing but system calls is allowed here, and every signal is blocked, since
+ * its handler would run in the host's memory. A keeper goes on like that; it touches its stack only. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/sys.h"
+#include "coro/coro.h"
+#include "executors/raw.h"
+#include "executors/start.h"
+
+enum {
+        STACK_BYTES = 32 * 1024, /* of each of the two */
+        SIGNALS = 64,
+        SIGNALS_BYTES = 8,
+        KEPT_FD = TAKEOVER_FD + 1,
+        CANNOT_START = 127,
+};
+
+struct kernel_action {
+        uintptr_t handler;
+        unsigned long flags;
+        uintptr_t restorer;
+        uint64_t mask;
+};
+
+/* ---- between clone() and exec: system calls only ---- */
+
+static raw_code void tell(const struct start *start, int socket, int fd)
+{
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } rights;
+        struct iovec iov = {(void *)(uintptr_t)&start->message, sizeof start->message};
+        struct msghdr message;
+        long result;
+
+        message.msg_name = NULL;
+        message.msg_namelen = 0;
+        message.msg_iov = &iov;
+        message.msg_iovlen = 1;
+        message.msg_flags = 0;
+        message.msg_control = fd >= 0 ? &rights : NULL;
+        message.msg_controllen = fd >= 0 ? sizeof rights : 0;
+        rights.header.cmsg_level = SOL_SOCKET;
+        rights.header.cmsg_type = SCM_RIGHTS;
+        rights.header.cmsg_len = CMSG_LEN(sizeof(int));
+        ((int *)(void *)CMSG_DATA(&rights.header))[0] = fd;
+        ((int *)(void *)CMSG_DATA(&rights.header))[1] = 0; /* up to CMSG_SPACE */
+        do
+                result = raw_call(SYS_sendmsg, socket, &message, MSG_NOSIGNAL, 0, 0);
+        while (result == -EINTR);
+}
+
+static raw_code void tell_failure(struct start *start, int socket, long error)
+{
+        start->message.verb = TAKEOVER_FAILED;
+        start->message.error = (int32_t)error;
+        tell(start, socket, -1);
+}
+
+/* What the host handles is no handler in another program; what it ignores is for the zygote to judge. */
+static raw_code void forget_handlers(void)
+{
+        struct kernel_action action, none;
+        uint64_t no_signals = 0;
+
+        none.handler = 0;
+        none.flags = 0;
+        none.restorer = 0;
+        none.mask = 0;
+        for (long sig = 1; sig <= SIGNALS; sig++)
+                if (raw_call(SYS_rt_sigaction, sig, NULL, &action, SIGNALS_BYTES, 0) == 0 &&
+                    action.handler > 1)
+                        raw_call(SYS_rt_sigaction, sig, &none, NULL, SIGNALS_BYTES, 0);
+        raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, SIGNALS_BYTES, 0);
+}
+
+/* Before Linux 5.9. */
+static raw_code void close_one_by_one(unsigned from)
+{
+        struct rlimit limit;
+
+        if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit, 0) < 0)
+                return;
+        for (unsigned fd = from; fd < limit.rlim_cur; fd++)
+                raw_call(SYS_close, fd, 0, 0, 0, 0);
+}
+
+static raw_code void close_from(unsigned from)
+{
+        if (raw_call(SYS_close_range, from, ~0u, 0, 0, 0) < 0)
+                close_one_by_one(from);
+}
+
+/* The socket becomes TAKEOVER_FD and the program KEPT_FD, until it is executed; the rest is closed. 0 or a
+ * negated errno. */
+static raw_code long place_descriptors(const struct start *start)
+{
+        long program = raw_call(SYS_fcntl, start->program, F_DUPFD_CLOEXEC, KEPT_FD + 1, 0, 0);
+        long result;
+
+        if (program < 0)
+                return program;
+        result = start->socket == TAKEOVER_FD ? raw_call(SYS_fcntl, TAKEOVER_FD, F_SETFD, 0, 0, 0)
+                                              : raw_call(SYS_dup3, start->socket, TAKEOVER_FD, 0, 0, 0);
+        if (result >= 0)
+                result = raw_call(SYS_dup3, program, KEPT_FD, O_CLOEXEC, 0, 0);
+        if (result >= 0)
+                close_from(KEPT_FD + 1);
+        return result < 0 ? result : 0;
+}
+
+static raw_code int zygote(void *arg)
+{
+        struct start *start = arg;
+        int socket = start->socket;
+        long result;
+
+        raw_call(SYS_setsid, 0, 0, 0, 0, 0); /* before signals are let in: the terminal's are for the host */
+        forget_handlers();
+        result = place_descriptors(start);
+        if (result == 0) {
+                socket = TAKEOVER_FD;
+                result = raw_call(SYS_execveat, KEPT_FD, "", start->argv, start->envp, AT_EMPTY_PATH);
+        }
+        tell_failure(start, socket, result);
+        raw_call(SYS_exit_group, CANNOT_START, 0, 0, 0, 0);
+        __builtin_unreachable();
+}
+
+/* Until nothing is left of what it has started or inherited. */
+static raw_code void keep(void)
+{
+        long result;
+
+        raw_call(SYS_setsid, 0, 0, 0, 0, 0);
+        raw_call(SYS_prctl, PR_SET_NAME, "ouro-keeper", 0, 0, 0);
+        close_from(0);
+        do
+                result = raw_call(SYS_wait4, -1, NULL, __WALL, NULL, 0);
+        while (result >= 0 || result == -EINTR);
+}
+
+static raw_code int between(void *arg)
+{
+        const unsigned long flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
+        struct start *start = arg;
+        long pid;
+
+        if (start->keeps)
+                raw_call(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        pid = raw_clone(zygote, start->stacks[1], flags, start, &start->pidfd);
+        if (pid < 0) {
+                tell_failure(start, start->socket, pid);
+        } else {
+                start->message.verb = TAKEOVER_STARTED;
+                start->message.error = 0;
+                tell(start, start->socket, start->pidfd);
+        }
+        if (start->keeps)
+                keep();
+        raw_call(SYS_exit_group, 0, 0, 0, 0, 0);
+        __builtin_unreachable();
+}
+
+/* ---- in the host ---- */
+
+/* Orphans come to this process. A sanitizer's or Valgrind's run-time does not bear a keeper: there they do.
+ */
+static bool inherits_orphans(void)
+{
+        int subreaper = 0;
+
+        if (sanitize_active() || sanitize_on_valgrind())
+                return false;
+        return getpid() == 1 || (sys_result(prctl(PR_GET_CHILD_SUBREAPER, &subreaper)) == 0 && subreaper);
+}
+
+struct start *start_new(const struct takeover_message *message)
+{
+        const size_t head = (sizeof(struct start) + 4095) & ~(size_t)4095, bytes = head + 2 * STACK_BYTES;
+        int saved = errno;
+        char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        struct start *start = (void *)memory;
+
+        errno = saved;
+        if (memory == MAP_FAILED)
+                return NULL;
+        *start = (struct start){
+                .message = *message,
+                .keeps = inherits_orphans(),
+                .keeper = -1,
+                .stacks = {memory + head + STACK_BYTES, memory + head + 2 * STACK_BYTES},
+                .memory = memory,
+                .memory_bytes = bytes,
+        };
+        return start;
+}
+
+static void reap(int pidfd)
+{
+        siginfo_t info;
+
+        while (raw_call(SYS_waitid, P_PIDFD, pidfd, &info, WEXITED | __WALL, NULL) == -EINTR)
+                ;
+        close(pidfd);
+}
+
+static uint64_t block_signals(void)
+{
+        uint64_t all = UINT64_MAX, old = 0;
+
+        raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, SIGNALS_BYTES, 0);
+        return old;
+}
+
+static void restore_signals(uint64_t old)
+{
+        raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, SIGNALS_BYTES, 0);
+}
+
+static int await_between(struct start *start, int pidfd)
+{
+        if (start->keeps)
+                start->keeper = pidfd;
+        else
+                reap(pidfd);
+        return 0;
+}
+
+int start_exec(struct start *start)
+{
+        const unsigned long flags = CLONE_VM | CLONE_PIDFD | (start->keeps ? 0 : CLONE_VFORK);
+        uint64_t signals = block_signals();
+        int pidfd = -1;
+        long pid = raw_clone(between, start->stacks[0], flags, start, &pidfd);
+
+        restore_signals(signals);
+        return pid < 0 ? (int)pid : await_between(start, pidfd);
+}
+
+/* ---- by fork ---- */
+
+static _Noreturn void serve_on_new_stack(unsigned socket, unsigned in_task)
+{
+        struct sanitize_stack left;
+
+        if (in_task)
+                sanitize_arrive(NULL, &left);
+        takeover_serve((int)socket);
+}
+
+static size_t usual_stack_bytes(void)
+{
+        enum { LEAST = 1 << 20, USUAL = 8 << 20, MOST = 1 << 30 };
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_STACK, &limit) < 0 || limit.rlim_cur < LEAST || limit.rlim_cur > MOST)
+                return USUAL;
+        return stack_round_up(limit.rlim_cur);
+}
+
+/* Jobs will run where we are. The stack of a task is too small for them. */
+static _Noreturn void serve_off_task(int socket)
+{
+        size_t bytes = usual_stack_bytes();
+        char *stack = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+        struct sanitize_stack extent = {.bottom = stack, .bytes = bytes};
+        ucontext_t context;
+
+        if (stack == MAP_FAILED || mprotect(stack, STACK_PAGE_BYTES, PROT_NONE) < 0)
+                _exit(CANNOT_START);
+        getcontext(&context);
+        context.uc_stack.ss_sp = stack;
+        context.uc_stack.ss_size = bytes;
+        context.uc_link = NULL;
+        makecontext(&context, (void (*)(void))serve_on_new_stack, 2, (unsigned)socket, 1u);
+        sanitize_leave(NULL, extent);
+        setcontext(&context);
+        _exit(CANNOT_START);
+}
+
+static bool on_task_stack(void)
+{
+        return sched_current && sched_current->current != &sched_current->loop;
+}
+
+/* A whole process of its own, with a copy of the memory. */
+static _Noreturn void between_forks(struct start *start, uint64_t signals, bool in_task)
+{
+        pid_t pid;
+
+        if (start->keeps)
+                prctl(PR_SET_CHILD_SUBREAPER, 1);
+        pid = fork();
+        if (pid == 0) {
+                restore_signals(signals);
+                if (in_task)
+                        serve_off_task(start->socket);
+                takeover_serve(start->socket);
+        }
+        if (pid < 0) {
+                tell_failure(start, start->socket, -errno);
+        } else {
+                start->message.verb = TAKEOVER_STARTED;
+                tell(start, start->socket, (int)syscall(SYS_pidfd_open, pid, 0));
+        }
+        if (start->keeps)
+                keep();
+        _exit(0);
+}
+
+int start_fork(struct start *start)
+{
+        bool in_task = on_task_stack();
+        uint64_t signals = block_signals();
+        int pidfd = -1;
+        int pid = (int)raw_call(SYS_clone, CLONE_PIDFD, NULL, &pidfd, NULL, 0);
+
+        if (pid == 0)
+                between_forks(start, signals, in_task);
+        restore_signals(signals);
+        return pid < 0 ? pid : await_between(start, pidfd);
+}
+
+void start_free(struct start *start)
+{
+        if (start->keeper >= 0)
+                reap(start->keeper);
+        munmap(start->memory, start->memory_bytes);
+}
