@@ -57,9 +57,11 @@ static int start_one(struct thread_pool *pool)
         return number < pool->options.threads_max ? pool_start_worker(pool, number) : 0;
 }
 
+/* One that is just starting may be all that is needed. */
 static bool all_busy(struct thread_pool *pool)
 {
-        return atomic_load(&pool->parked) == 0 && atomic_load(&pool->searching) == 0;
+        return atomic_load(&pool->parked) == 0 && atomic_load(&pool->searching) == 0 &&
+               atomic_load(&pool->starting) == 0;
 }
 
 static bool must_watch(struct thread_pool *pool)

@@ -73,6 +73,7 @@ struct thread_pool {
         /* The starter, where the pool grows: see thread_grow.c. */
         pthread_t starter;
         bool has_starter;
+        atomic_uint starting;       /* workers that cannot look for a job yet */
         atomic_bool starter_armed;  /* it watches jobs that wait */
         atomic_uint starter_called; /* counts what it should look at: it sleeps on this */
         struct worker workers[];    /* options.threads_max of them */

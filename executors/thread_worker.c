@@ -318,6 +318,7 @@ void *thread_worker_main(void *arg)
 
         set_up_thread(worker);
         initialize(worker);
+        atomic_fetch_sub(&worker->pool->starting, 1);
         while ((job = next_job(worker)))
                 if (ouro_job_begin(job))
                         ouro_job_finish(job, run(worker, job));

@@ -178,6 +178,7 @@ int pool_start_worker(struct thread_pool *pool, unsigned number)
         worker->life = WORKER_LIVES;
         pool->threads_len++;
         pool->workers_len++;
+        atomic_fetch_add(&pool->starting, 1);
         atomic_store(&pool->grows, pool->workers_len < pool->options.threads_max);
         pthread_mutex_unlock(&pool->lock);
         error = pool_start_thread(pool, &worker->thread, thread_worker_main, worker);
@@ -187,6 +188,7 @@ int pool_start_worker(struct thread_pool *pool, unsigned number)
         worker->life = WORKER_NONE;
         pool->threads_len--;
         pool->workers_len--;
+        atomic_fetch_sub(&pool->starting, 1);
         atomic_store(&pool->grows, true);
         pthread_mutex_unlock(&pool->lock);
         return error;
