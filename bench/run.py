@@ -17,10 +17,11 @@ import subprocess
 import sys
 import time
 
+from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated, row, spread
+from run_pools import run_pools
+
 SERVER_CORE, LOAD_CORE = 0, 1
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-AT_MOST, AT_LEAST = "<=", ">="  # a limit is (what of the row, relation, bound)
 
 # program, the numbers it prints: name, text, target and aim as limits on the ratio or on the value
 TASKS = [
@@ -57,13 +58,6 @@ TASKS = [
     ]),
 ]
 
-THREADS = [
-    ("threads_there_and_back_spinning", "thread job there and back, spinning", None, ("value", AT_MOST, 3000)),
-    ("threads_there_and_back_asleep", "thread job there and back, both asleep", None, ("ratio", AT_MOST, 1)),
-    ("threads_bulk", "1,000,000 thread jobs, 2 workers, each", ("value", AT_MOST, 250),
-     ("value", AT_MOST, 100)),
-]
-
 # What an echo row compares: key of the load's line, text, unit, target at 50 connections over TCP, aim over TCP
 ECHO_OF_RAW = [
     ("server_cpu_us", "CPU per request", "us", ("ratio", AT_MOST, 1.05), ("ratio", AT_MOST, 1.03)),
@@ -78,90 +72,6 @@ ECHO_OF_LIBUV = [
 
 RAW_SERVERS = ["raw oneshot", "raw pollfirst", "raw multishot"]
 SERVERS = ["ouro", *RAW_SERVERS, "libuv"]
-
-
-class Bench:
-    """The options, what has failed, and the rows of the table."""
-
-    def __init__(self, options):
-        self.build = options.build
-        self.quick = options.quick
-        self.rounds = options.rounds
-        self.only = options.only
-        self.json_file = options.json
-        self.rows = []
-        self.samples = {}
-        self.failures = []
-
-    def wants(self, *names):
-        return not self.only or any(wanted in name for wanted in self.only for name in names)
-
-    def path(self, program):
-        return os.path.join(self.build, program)
-
-    def has(self, program):
-        return os.access(self.path(program), os.X_OK)
-
-    def rounds_of(self, usual, quick):
-        return self.rounds or (quick if self.quick else usual)
-
-    def fail(self, what, why):
-        note(f"FAILED: {what}: {why}")
-        self.failures.append(f"{what}: {why}")
-
-    def run(self, program, *args):
-        """The lines of a program, as {name: {key: number}}; what failed is told and gives {}."""
-        try:
-            done = subprocess.run([self.path(program), *args], capture_output=True, text=True, timeout=600)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            self.fail(program, error)
-            return {}
-        if done.returncode != 0:
-            self.fail(program, done.stderr.strip() or f"exit status {done.returncode}")
-            return {}
-        return parse_lines(done.stdout)
-
-    def keep(self, name, value):
-        self.samples.setdefault(name, []).append(value)
-
-
-def note(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def parse_lines(text):
-    numbers = {}
-    for line in text.splitlines():
-        name, *fields = line.split()
-        numbers[name] = {key: field for key, field in (f.split("=", 1) for f in fields)}
-    return {name: {key: float(value) for key, value in fields.items()} for name, fields in numbers.items()}
-
-
-def rotated(items, by):
-    by %= len(items)
-    return items[by:] + items[:by]
-
-
-def spread(values):
-    if len(values) >= 5:
-        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-        return low, high
-    return min(values), max(values)
-
-
-def row(bench, text, unit, value, reference, reference_name, ratios, target, aim):
-    """Add a row; reference and ratios may be empty where a number stands for itself."""
-    bench.rows.append({
-        "number": text,
-        "unit": unit,
-        "ouro": value,
-        "reference": reference,
-        "reference_name": reference_name,
-        "ratio": statistics.median(ratios) if ratios else None,
-        "spread": spread(ratios) if ratios else None,
-        "target": target,
-        "aim": aim,
-    })
 
 
 # ---- tasks: the reference is measured inside the program --------------------------------------------------
@@ -180,48 +90,7 @@ def run_tasks(bench):
                 bench.keep(name, fields)
     for _, numbers in wanted:
         for number in numbers:
-            add_task_row(bench, *number)
-
-
-def add_task_row(bench, name, text, target, aim):
-    samples = bench.samples.get(name, [])
-    if not samples:
-        return
-    unit = "bytes" if "bytes" in samples[0] else "ns"
-    value = statistics.median(sample[unit] for sample in samples)
-    ratios = [sample["ratio"] for sample in samples if "ratio" in sample]
-    if len(samples) == 1 and ratios:  # the program's own rounds
-        ratios += [samples[0]["low"], samples[0]["high"]]
-    known = {"ns", "bytes", "ratio", "low", "high", "rounds"}
-    reference_key = next((key for key in samples[0] if key not in known), None)
-    reference = statistics.median(sample[reference_key] for sample in samples) if reference_key else None
-    row(bench, text, unit, value, reference, (reference_key or "").replace("_", " "), ratios, target, aim)
-
-
-# ---- thread pools -----------------------------------------------------------------------------------------
-
-def run_threads(bench):
-    if not bench.wants("threads", *(name for name, *_ in THREADS)):
-        return
-    programs = [program for program in ("threads_ouro", "threads_uv") if bench.has(program)]
-    for turn in range(bench.rounds_of(5, 2)):
-        note(f"threads, round {turn + 1}")
-        for program in rotated(programs, turn):
-            for name, fields in bench.run(program).items():
-                bench.keep(f"{program} {name}", fields)
-    for name, text, target, aim in THREADS:
-        add_thread_row(bench, name, text, "ns", target, aim)
-        add_thread_row(bench, name, text + ": CPU burnt", "cpu_ns", None, None)
-
-
-def add_thread_row(bench, name, text, key, target, aim):
-    ours = [sample[key] for sample in bench.samples.get(f"threads_ouro {name}", [])]
-    theirs = [sample[key] for sample in bench.samples.get(f"threads_uv {name}", [])]
-    if not ours:
-        return
-    ratios = [a / b for a, b in zip(ours, theirs)]
-    reference = statistics.median(theirs) if theirs else None
-    row(bench, text, "ns", statistics.median(ours), reference, "libuv" if theirs else "", ratios, target, aim)
+            add_row(bench, *number)
 
 
 # ---- echo -------------------------------------------------------------------------------------------------
@@ -311,50 +180,7 @@ def run_echoes(bench):
                 add_echo_rows(bench, where, results, "libuv", ECHO_OF_LIBUV, tcp_50, tcp_50)
 
 
-# ---- the table --------------------------------------------------------------------------------------------
-
-def limit_text(limit):
-    if limit is None:
-        return ""
-    what, relation, bound = limit
-    return f"{relation} {bound:g}" + (" x" if what == "ratio" else "")
-
-
-def met(limit, entry):
-    what, relation, bound = limit
-    actual = entry["ratio"] if what == "ratio" else entry["ouro"]
-    if actual is None:
-        return "no reference"
-    return "met" if (actual <= bound if relation == AT_MOST else actual >= bound) else "MISSED"
-
-
-def amount(value, unit):
-    if value is None:
-        return ""
-    return f"{value:,.0f} {unit}" if value >= 1000 else f"{value:,.2f} {unit}"
-
-
-def print_table(rows):
-    cells = [("number", "ouro", "reference", "ratio", "spread", "target", "", "aim", "")]
-    for entry in rows:
-        reference = f"{amount(entry['reference'], entry['unit'])} {entry['reference_name']}".strip()
-        ratio, (low, high) = entry["ratio"], entry["spread"] or (None, None)
-        cells.append((
-            entry["number"],
-            amount(entry["ouro"], entry["unit"]),
-            reference,
-            "" if ratio is None else f"{ratio:.2f} x",
-            "" if ratio is None else f"{low:.2f}-{high:.2f}",
-            limit_text(entry["target"]),
-            met(entry["target"], entry) if entry["target"] else "",
-            limit_text(entry["aim"]),
-            met(entry["aim"], entry) if entry["aim"] else "",
-        ))
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    print()
-    for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
-
+# ---- the whole --------------------------------------------------------------------------------------------
 
 def cpu_model():
     try:
@@ -380,7 +206,7 @@ def parse_arguments():
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--rounds", type=int, help="rounds of everything")
     parser.add_argument("--only", action="append", metavar="NAME",
-                        help="only what has NAME in it: yield, sleepers, threads, echo_tcp_50, ... (repeatable)")
+                        help="only what has NAME in it: yield, sleepers, threads, processes, echo_tcp_50, ... (repeatable)")
     parser.add_argument("--json", metavar="FILE", help="also write the table and every sample there")
     options = parser.parse_args()
     if os.path.isdir(os.path.join(options.build, "bench")):
@@ -399,7 +225,7 @@ def main():
     if host["cores"] < 2:
         sys.exit("run.py: the server and its load need a core each")
     run_tasks(bench)
-    run_threads(bench)
+    run_pools(bench)
     run_echoes(bench)
     print_table(bench.rows)
     if bench.json_file:

@@ -214,11 +214,6 @@ static int apply_rules(const struct config *config)
         return error;
 }
 
-static int apply_filter(const struct config *config)
-{
-        return config->confine & OURO_CONFINE_COMPUTE_ONLY ? filter_install(-1) : 0;
-}
-
 /* A line at a time, so that the lines before a crash are there. */
 static int capture(const struct config *config, int output_fd)
 {
@@ -234,11 +229,14 @@ static int capture(const struct config *config, int output_fd)
         return error < 0 ? error : 0;
 }
 
-int confine_worker(const struct config *config, unsigned worker, int output_fd)
+int confine_worker(const struct config *config, int doorbell, int output_fd)
 {
-        static confine_step *const steps[] = {set_nice, set_limits, apply_rules, apply_filter};
+        static confine_step *const steps[] = {set_nice, set_limits, apply_rules};
         int error = capture(config, output_fd);
 
-        (void)worker;
-        return error < 0 ? error : do_all(steps, sizeof steps / sizeof *steps, config);
+        if (error == 0)
+                error = do_all(steps, sizeof steps / sizeof *steps, config);
+        if (error == 0 && (config->confine & OURO_CONFINE_COMPUTE_ONLY))
+                error = filter_install(doorbell);
+        return error;
 }

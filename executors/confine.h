@@ -12,9 +12,10 @@
 int confine_zygote(const struct config *config);
 
 /* In each new worker, before it runs anything of the user: nice value, limits, output, Landlock, then the
- * filter. output_fd: where stdout and stderr go if they are captured, closed here; else -1. From here on the
+ * filter. doorbell: where there is a filter, nothing can be read from it any more: others' rings would be
+ * lost. output_fd: where stdout and stderr go if they are captured, closed here; else -1. From here on the
  * worker itself can do only what its jobs can. 0 or a negated errno. */
-int confine_worker(const struct config *config, unsigned worker, int output_fd);
+int confine_worker(const struct config *config, int doorbell, int output_fd);
 
 /* ---- of confine.c ---- */
 

@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -19,10 +20,6 @@
 #include "base/sys.h"
 #include "executors/confine.h"
 #include "executors/filter.h"
-
-#ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41 /* 5.17: names of mappings; allocators use it */
-#endif
 
 enum {
         PROGRAM_MOST = 512,
@@ -33,10 +30,8 @@ enum {
 
 /* Whatever their arguments. */
 static const int always[] = {
-        FILTER_OWN
-                /* memory */
-                SYS_brk,
-        SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_mincore, SYS_msync, SYS_pkey_alloc,
+        /* memory */
+        SYS_brk, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_mincore, SYS_msync, SYS_pkey_alloc,
         SYS_pkey_free, SYS_pkey_mprotect,
         /* threads */
         SYS_futex, SYS_futex_waitv, SYS_membarrier, SYS_rseq, SYS_set_robust_list, SYS_set_tid_address,
@@ -54,7 +49,7 @@ static const int always[] = {
         SYS_ppoll, SYS_pselect6,
         /* who and where we are */
         SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getcwd,
-        SYS_getpriority, SYS_getrusage, SYS_times, SYS_sysinfo, SYS_uname, SYS_getrandom};
+        SYS_getpriority, SYS_getrusage, SYS_times, SYS_sysinfo, SYS_uname, SYS_getrandom, FILTER_OWN};
 
 struct program {
         struct sock_filter code[PROGRAM_MOST];
@@ -126,6 +121,17 @@ static void allow_where(struct program *program, int number, unsigned arg, const
         end_rule(program, begin, SECCOMP_RET_ERRNO | EPERM);
 }
 
+/* For root there is advice that breaks the page itself, for all who have it. */
+static void rule_memory(struct program *program)
+{
+        unsigned short begin = begin_rule(program, SYS_madvise);
+
+        load_arg(program, 2);
+        deny_if(program, MADV_HWPOISON);
+        deny_if(program, MADV_SOFT_OFFLINE);
+        end_rule(program, begin, SECCOMP_RET_ALLOW);
+}
+
 static void rule_signals(struct program *program)
 {
         const uint32_t pid = (uint32_t)getpid();
@@ -133,6 +139,8 @@ static void rule_signals(struct program *program)
         allow_where(program, SYS_kill, 0, &pid, 1);
         allow_where(program, SYS_tgkill, 0, &pid, 1);
         allow_where(program, SYS_tkill, 0, &pid, 1);
+        allow_where(program, SYS_rt_tgsigqueueinfo, 0, &pid,
+                    1); /* dying of a signal with all that was said of it */
 }
 
 static void rule_threads(struct program *program)
@@ -218,6 +226,7 @@ static void write_program(struct program *program, int doorbell)
         check_abi(program);
         for (unsigned i = 0; i < sizeof always / sizeof *always; i++)
                 allow_if(program, (uint32_t)always[i]);
+        rule_memory(program);
         rule_signals(program);
         rule_threads(program);
         rule_descriptors(program);

@@ -248,7 +248,9 @@ static int go_through(struct map_run *run)
                 else
                         error = wait_for_chunk(run);
         }
-        return run->error ? run->error : error;
+        if (error == 0 && run->error == -ECANCELED) /* because the map was cut short, maybe */
+                error = run->loop->sched.current->interrupt;
+        return error ? error : run->error;
 }
 
 static int map_in_group(struct map_run *run)
@@ -258,10 +260,7 @@ static int map_in_group(struct map_run *run)
 
         ouro_group_open(&group, OURO_GROUP_KEEP, NULL);
         error = go_through(run);
-        if (error < 0)
-                ouro_group_leave(&group);
-        else
-                error = ouro_group_close(&group);
+        ouro_group_leave(&group);
         return error;
 }
 

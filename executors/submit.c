@@ -293,6 +293,7 @@ int ouro_try_submit(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in,
         struct ouro_job_options options;
         struct ouro_job *job;
         struct task *task;
+        ouro_task handle;
         int error = refuse(loop, executor, fn, in, out);
 
         if (error == 0)
@@ -302,10 +303,11 @@ int ouro_try_submit(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in,
         if (error < 0)
                 return error;
         task = job->task;
-        *ret_task = task_handle(task);
+        handle = task_handle(task);
         error = task->reason != OURO_NOT_CANCELLED ? -ECANCELED : submit(loop, executor, job, false);
-        if (error < 0) {
-                *ret_task = OURO_NO_TASK;
+        if (error == 0) {
+                *ret_task = handle;
+        } else {
                 loop_timer_disarm(loop, &job_more(job)->timer);
                 undo_job(loop, job);
         }

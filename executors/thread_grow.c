@@ -73,11 +73,13 @@ static void sleep_a_while(struct thread_pool *pool, int64_t ns)
 {
         int64_t now_ns = pool_clock_ns(), end_ns = now_ns + ns;
 
-        for (; now_ns < end_ns && !atomic_load(&pool->closing); now_ns = pool_clock_ns()) {
+        while (now_ns < end_ns) {
                 unsigned called = atomic_load(&pool->starter_called);
 
-                if (!atomic_load(&pool->closing))
-                        futex_wait(&pool->starter_called, called, end_ns - now_ns);
+                if (pool_is_over(pool))
+                        return;
+                futex_wait(&pool->starter_called, called, end_ns - now_ns);
+                now_ns = pool_clock_ns();
         }
 }
 
@@ -87,8 +89,7 @@ static void watch(struct thread_pool *pool)
         size_t there = job_classes_popped(&pool->jobs) + job_classes_count(&pool->jobs);
 
         sleep_a_while(pool, MOMENT_NS);
-        if ((ptrdiff_t)(there - job_classes_popped(&pool->jobs)) > 0 && all_busy(pool) &&
-            !atomic_load(&pool->closing)) {
+        if ((ptrdiff_t)(there - job_classes_popped(&pool->jobs)) > 0 && all_busy(pool)) {
                 join_ended(pool);
                 if (start_one(pool) < 0)
                         sleep_a_while(pool, RETRY_NS); /* the pool goes on with those it has */
@@ -107,13 +108,15 @@ static void *starter_main(void *arg)
         struct thread_pool *pool = arg;
 
         pthread_setname_np(pthread_self(), pool->name);
-        while (!atomic_load(&pool->closing)) {
+        for (;;) {
                 unsigned called = atomic_load(&pool->starter_called);
 
+                if (pool_is_over(pool))
+                        break;
                 join_ended(pool);
-                if (atomic_load(&pool->starter_armed))
-                        watch(pool);
-                else if (!atomic_load(&pool->closing))
+                if (atomic_load(&pool->starter_armed) || atomic_load(&pool->closing))
+                        watch(pool); /* while it closes, too: what is queued may be what others wait for */
+                else
                         futex_wait(&pool->starter_called, called, -1);
         }
         pool_thread_ends(pool, NULL);

@@ -6,6 +6,8 @@
  * that waking it would take longer; those before have been asleep for longer, and what they worked on is no
  * longer in a cache. Workers beyond the least number are woken after all others, so that they stay idle and
  * end when there is little to do. */
+#include <sched.h>
+
 #include "base/check.h"
 #include "executors/futex.h"
 #include "executors/thread_pool.h"
@@ -113,8 +115,11 @@ enum park_end worker_park(struct worker *worker)
         pthread_mutex_lock(&pool->lock);
         push_parked(worker);
         pthread_mutex_unlock(&pool->lock);
-        if (should_not_sleep(pool) && get_up(worker))
+        if (should_not_sleep(pool) && get_up(worker)) {
+                if (atomic_load(&pool->closing))
+                        sched_yield(); /* a submitter may still be on its way out of a queue */
                 return PARK_LOOK;
+        }
         if (!sleep_until_woken(worker, timeout_ns)) {
                 if (get_up(worker))
                         return PARK_IDLE_TOO_LONG;

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/check.h"
 #include "base/list.h"
 #include "executors/job_classes.h"
 #include "ouro/executor.h"
@@ -82,6 +83,13 @@ struct thread_pool {
 static inline struct thread_pool *pool_of(ouro_executor *executor)
 {
         return container_of(executor, struct thread_pool, executor);
+}
+
+/* Closing, and every job has been taken. */
+static inline bool pool_is_over(struct thread_pool *pool)
+{
+        return unlikely(atomic_load_explicit(&pool->closing, memory_order_acquire)) &&
+               job_classes_ended(&pool->jobs);
 }
 
 static inline int64_t pool_clock_ns(void)

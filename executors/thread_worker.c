@@ -122,17 +122,6 @@ static void tell_room(struct thread_pool *pool)
                 ouro_executor_has_room(&pool->executor);
 }
 
-/* Nothing will come any more, but something may be left. */
-static bool is_over(struct thread_pool *pool)
-{
-        if (likely(!atomic_load_explicit(&pool->closing, memory_order_relaxed)))
-                return false;
-        if (job_classes_ended(&pool->jobs))
-                return true;
-        sched_yield(); /* a submitter is on its way out of a queue */
-        return false;
-}
-
 /* NULL: it should end. */
 static struct ouro_job *next_job(struct worker *worker)
 {
@@ -142,7 +131,7 @@ static struct ouro_job *next_job(struct worker *worker)
 
         if (unlikely(!job))
                 job = search(worker);
-        while (!job && !end && !is_over(pool))
+        while (!job && !end && !pool_is_over(pool))
                 if (!(job = job_classes_pop(&pool->jobs)))
                         job = rest(worker, &end);
         if (job)

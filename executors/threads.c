@@ -89,6 +89,7 @@ static void pool_hurry(ouro_executor *executor, enum ouro_close how)
 
         pool_condemn(pool, -ECANCELED);
         pool_end_queued(pool);
+        starter_call(pool);
         if (how == OURO_CLOSE_KILL)
                 pool_ask_running(pool);
 }
@@ -107,8 +108,8 @@ void pool_thread_ends(struct thread_pool *pool, struct worker *worker)
         pthread_mutex_unlock(&pool->lock);
         if (last)
                 ouro_executor_closed(&pool->executor);
-        else if (worker && !atomic_load(&pool->closing))
-                starter_call(pool); /* to join it */
+        else if (worker)
+                starter_call(pool); /* to join it, or to end */
 }
 
 static void free_pool(struct thread_pool *pool)

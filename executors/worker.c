@@ -153,7 +153,7 @@ static int set_up(struct worker *worker, const struct worker_start *start)
         if (error < 0)
                 return error;
         crash_watch(worker->lane.head, worker->mine);
-        return confine_worker(worker->config, start->worker, start->output);
+        return confine_worker(worker->config, start->doorbell, start->output);
 }
 
 /* ---- talking to the host ---- */
@@ -319,6 +319,13 @@ static void measure(struct worker *worker)
                              (uint64_t)resident * (uint64_t)worker->page_bytes);
 }
 
+/* What is refused, because too much is captured already, must not come out in the next job's. */
+static void flush_stdout(void)
+{
+        if (fflush(stdout) != 0)
+                __fpurge(stdout);
+}
+
 static void run_claimed(struct worker *worker, uint64_t n)
 {
         struct lane_entry *entry = lane_entry(&worker->lane, n);
@@ -331,7 +338,7 @@ static void run_claimed(struct worker *worker, uint64_t n)
         if (timed)
                 atomic_store(&note->ended_ns, clock_ns());
         if (unlikely(__fpending(stdout) > 0)) /* what a job prints is out when it is done */
-                fflush(stdout);
+                flush_stdout();
         measure(worker);
         atomic_exchange(&entry->state, lane_lap(&worker->lane, n) | LANE_DONE);
         ring_if_listening(worker);

@@ -36,6 +36,7 @@ struct confined {
 
 struct confined_how {
         int output_fd;           /* or 0: none */
+        int doorbell;            /* likewise */
         bool as_nobody;          /* rights are given up in the zygote, before anything else */
         void (*meanwhile)(void); /* in the host, when all is packed */
 };
@@ -43,10 +44,12 @@ struct confined_how {
 static inline void confined_be_worker(const struct config *config, const struct confined_how *how,
                                       struct confined *result, confined_fn *fn)
 {
-        result->worker = confine_worker(config, 0, how->output_fd ? how->output_fd : -1);
+        result->worker = confine_worker(config, how->doorbell ? how->doorbell : -1,
+                                        how->output_fd ? how->output_fd : -1);
         if (result->worker == 0)
                 result->line = fn();
-        exit(0);
+        fflush(stdout);
+        _exit(0);
 }
 
 static inline void confined_be_zygote(int fd, const struct confined_how *how, struct confined *result,

@@ -48,7 +48,7 @@ static ouro_executor *open_at_once(unsigned queue)
         return ouro_executor_init(executor, &at_once_ops) == 0 ? executor : NULL;
 }
 
-static const struct executor_kind at_once = {"at once", open_at_once};
+static const struct executor_kind at_once = {"at once", open_at_once, NULL};
 
 #define CASE_AT_ONCE(name)                                                                                   \
         Test(at_once, name)                                                                                  \
@@ -56,6 +56,7 @@ static const struct executor_kind at_once = {"at once", open_at_once};
                 suite_##name(&at_once);                                                                      \
         }
 SUITE_OF_ANY(CASE_AT_ONCE)
+SUITE_IN_PROCESS(CASE_AT_ONCE)
 
 /* ---- newest first ---- */
 
@@ -66,6 +67,8 @@ struct stack_executor {
         struct ouro_job *newest;
         unsigned len, capacity;
         bool closing, wants_room;
+        enum ouro_close how;
+        struct ouro_job *running;
         pthread_t thread;
 };
 
@@ -109,6 +112,24 @@ static struct ouro_job *take_all(struct stack_executor *stack)
         return jobs;
 }
 
+/* Unless it is in a hurry. */
+static intptr_t run(struct stack_executor *stack, struct ouro_job *job)
+{
+        intptr_t result = -ECANCELED;
+        bool runs;
+
+        pthread_mutex_lock(&stack->lock);
+        runs = stack->how == OURO_CLOSE_WAIT;
+        stack->running = runs ? job : NULL;
+        pthread_mutex_unlock(&stack->lock);
+        if (runs)
+                result = ouro_job_run(job);
+        pthread_mutex_lock(&stack->lock);
+        stack->running = NULL;
+        pthread_mutex_unlock(&stack->lock);
+        return result;
+}
+
 /* Those that ended, of one loop, are handed back together when one of another loop, or nothing, follows. */
 static void *works(void *arg)
 {
@@ -124,7 +145,7 @@ static void *works(void *arg)
                                 ouro_job_finish_many(done, oldest);
                                 done = NULL;
                         }
-                        job->result = ouro_job_run(job);
+                        job->result = run(stack, job);
                         if (!done)
                                 oldest = job;
                         job->next = done;
@@ -146,6 +167,25 @@ static void close_stack(ouro_executor *executor)
         stack->closing = true;
         pthread_cond_signal(&stack->work);
         pthread_mutex_unlock(&stack->lock);
+}
+
+static void hurry_stack(ouro_executor *executor, enum ouro_close how)
+{
+        struct stack_executor *stack = (struct stack_executor *)executor;
+        struct ouro_job *jobs, *next;
+
+        pthread_mutex_lock(&stack->lock);
+        stack->how = how;
+        jobs = stack->newest;
+        stack->newest = NULL;
+        if (how == OURO_CLOSE_KILL && stack->running)
+                ouro_job_ask(stack->running);
+        pthread_mutex_unlock(&stack->lock);
+        for (; jobs; jobs = next) {
+                next = jobs->next;
+                if (ouro_job_begin(jobs))
+                        ouro_job_finish(jobs, -ECANCELED);
+        }
 }
 
 static void free_stack(ouro_executor *executor)
@@ -173,6 +213,8 @@ static const struct ouro_executor_ops stack_ops = {
         .cancel = count_cancel,
         .close = close_stack,
         .destroy = free_stack,
+        .hurry = hurry_stack,
+        .can = OURO_CAN_ABANDON,
 };
 
 static ouro_executor *open_stack(unsigned queue)
@@ -188,7 +230,7 @@ static ouro_executor *open_stack(unsigned queue)
         return &stack->executor;
 }
 
-static const struct executor_kind newest_first = {"newest first", open_stack};
+static const struct executor_kind newest_first = {"newest first", open_stack, NULL};
 
 #define CASE_NEWEST_FIRST(name)                                                                              \
         Test(newest_first, name)                                                                             \
@@ -197,6 +239,10 @@ static const struct executor_kind newest_first = {"newest first", open_stack};
         }
 SUITE_OF_ANY(CASE_NEWEST_FIRST)
 SUITE_OF_WORKERS(CASE_NEWEST_FIRST)
+SUITE_IN_PROCESS(CASE_NEWEST_FIRST)
+SUITE_OF_WORKERS_IN_PROCESS(CASE_NEWEST_FIRST)
+SUITE_OF_ABANDON(CASE_NEWEST_FIRST)
+SUITE_OF_HURRY(CASE_NEWEST_FIRST)
 
 Test(newest_first, is_told_of_the_cancellation_of_a_running_job_once)
 {

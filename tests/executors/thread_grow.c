@@ -16,7 +16,7 @@
 
 static ouro_executor *pool;
 
-static ouro_executor *open_pool(unsigned threads, unsigned threads_max, unsigned queue)
+static ouro_executor *open_threads(unsigned threads, unsigned threads_max, unsigned queue)
 {
         struct ouro_thread_options options = OURO_THREAD_OPTIONS_INIT;
         ouro_executor *executor = NULL;
@@ -42,7 +42,7 @@ static struct ouro_stats stats_now(void)
         return stats;
 }
 
-static ouro_task submit_gate(struct gate *gate)
+static ouro_task submit_to_gate(struct gate *gate)
 {
         return ouro_submit(pool, job_waits_at_gate, OURO_NO_IN, ouro_out(gate, sizeof *gate));
 }
@@ -74,8 +74,8 @@ static intptr_t submits_by_priority(void *arg)
         ouro_task tasks[10];
 
         (void)arg;
-        pool = open_pool(1, 0, 0);
-        tasks[9] = submit_gate(&gate);
+        pool = open_threads(1, 0, 0);
+        tasks[9] = submit_to_gate(&gate);
         gate_await_begun(&gate, 1);
         for (int i = 0; i < 9; i++)
                 tasks[i] = submit_note(&letters[i], (enum ouro_priority)(i % 3 - 1));
@@ -97,8 +97,8 @@ static intptr_t fills_with_all_priorities(void *arg)
         ouro_task tasks[4], refused;
 
         (void)arg;
-        pool = open_pool(1, 0, 3);
-        tasks[0] = submit_gate(&gate);
+        pool = open_threads(1, 0, 3);
+        tasks[0] = submit_to_gate(&gate);
         gate_await_begun(&gate, 1);
         for (int i = 0; i < 3; i++)
                 tasks[i + 1] = submit_note("x", (enum ouro_priority)(i - 1));
@@ -154,7 +154,7 @@ static unsigned meet(int n)
 static intptr_t needs_eight(void *arg)
 {
         (void)arg;
-        pool = open_pool(1, 8, 0);
+        pool = open_threads(1, 8, 0);
         cr_assert(stats_now().workers == 1);
         cr_assert(meet(8) == 0xff, "each job had a worker of its own");
         return ouro_executor_close(pool);
@@ -172,9 +172,9 @@ static intptr_t needs_five_of_three(void *arg)
         ouro_task tasks[5];
 
         (void)arg;
-        pool = open_pool(2, 3, 0);
+        pool = open_threads(2, 3, 0);
         for (int i = 0; i < 5; i++)
-                tasks[i] = submit_gate(&gate);
+                tasks[i] = submit_to_gate(&gate);
         gate_await_begun(&gate, 3);
         cr_assert(ouro_sleep(OURO_MS(10)) == 0); /* several times as long as it takes to start one */
         cr_assert(__atomic_load_n(&gate.began, __ATOMIC_SEQ_CST) == 3);
@@ -196,8 +196,8 @@ static intptr_t has_work_for_one(void *arg)
         ouro_task task;
 
         (void)arg;
-        pool = open_pool(1, 8, 0);
-        task = submit_gate(&gate);
+        pool = open_threads(1, 8, 0);
+        task = submit_to_gate(&gate);
         gate_await_begun(&gate, 1);
         cr_assert(ouro_sleep(OURO_MS(10)) == 0);
         while (stats_now().workers != 1) /* one may have come because the first was slow to begin */
@@ -212,6 +212,25 @@ static intptr_t has_work_for_one(void *arg)
 Test(thread_grow, none_is_started_while_no_job_waits)
 {
         run(has_work_for_one);
+}
+
+static intptr_t closes_while_they_meet(void *arg)
+{
+        int n = 4;
+        ouro_task tasks[4];
+
+        (void)arg;
+        pool = open_threads(1, 4, 0);
+        met = 0;
+        for (int i = 0; i < n; i++)
+                tasks[i] = ouro_submit(pool, waits_for_company, OURO_IN(n), OURO_NO_OUT);
+        cr_assert(ouro_executor_close(pool) == 0);
+        return ouro_gather(tasks, 4, NULL);
+}
+
+Test(thread_grow, f69_workers_are_started_while_it_closes_too)
+{
+        run(closes_while_they_meet);
 }
 
 static int finalized;
@@ -273,12 +292,12 @@ static intptr_t cannot_grow(void *arg)
         options.threads_max = 2;
         options.stack_bytes = 64 << 20;
         pool = ouro_thread_pool(&options);
-        tasks[0] = submit_gate(&gate);
+        tasks[0] = submit_to_gate(&gate);
         gate_await_begun(&gate, 1);
         cr_assert(getrlimit(RLIMIT_AS, &old) == 0);
         tight = (struct rlimit){(rlim_t)address_space_bytes() + (32 << 20), old.rlim_max};
         cr_assert(setrlimit(RLIMIT_AS, &tight) == 0);
-        tasks[1] = submit_gate(&gate);
+        tasks[1] = submit_to_gate(&gate);
         cr_assert(ouro_sleep(OURO_MS(10)) == 0);
         cr_assert(stats_now().workers == 1 && stats_now().queued == 1);
         gate_open(&gate);
@@ -327,7 +346,7 @@ static intptr_t awaits_tree(void *arg)
 
 static void run_tree(unsigned threads, unsigned threads_max, unsigned queue)
 {
-        pool = open_pool(threads, threads_max, queue);
+        pool = open_threads(threads, threads_max, queue);
         run(awaits_tree);
         cr_assert(ouro_executor_close(pool) == 0);
 }
@@ -408,7 +427,7 @@ static intptr_t looks_at_an_idle_pool(void *arg)
         struct ouro_stats stats;
 
         (void)arg;
-        pool = open_pool(3, 5, 0);
+        pool = open_threads(3, 5, 0);
         stats = stats_now();
         cr_assert(stats.workers == 3 && stats.idle == 3 && stats.running == 0 && stats.queued == 0);
         cr_assert(stats.restarts == 0 && stats.recycled == 0 && stats.retried == 0);

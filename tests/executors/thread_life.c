@@ -21,7 +21,7 @@ static void run(ouro_fn *fn)
         cr_assert(ouro_run(fn, NULL) == 0);
 }
 
-static ouro_task submit_gate(struct gate *gate)
+static ouro_task submit_to_gate(struct gate *gate)
 {
         return ouro_submit(pool, job_waits_at_gate, OURO_NO_IN, ouro_out(gate, sizeof *gate));
 }
@@ -281,7 +281,7 @@ static intptr_t breaks_while_it_grows(void *arg)
         options.in = ouro_in(&to_gate, sizeof to_gate);
         options.initializer = fails_in_the_second;
         pool = ouro_thread_pool(&options);
-        running = submit_gate(&gate);
+        running = submit_to_gate(&gate);
         gate_await_begun(&gate, 1);
         queued = ouro_submit(pool, must_not_run, OURO_NO_IN, OURO_NO_OUT);
         cr_assert(ouro_await(queued) == -ENOTRECOVERABLE);
@@ -383,7 +383,7 @@ static intptr_t counts_as_cancelled(void *arg)
         (void)arg;
         open_three();
         for (int i = 0; i < 3; i++)
-                tasks[i] = submit_gate(&gate);
+                tasks[i] = submit_to_gate(&gate);
         gate_await_begun(&gate, 3);
         for (int i = 3; i < 5; i++)
                 tasks[i] = ouro_submit(pool, must_not_run, OURO_NO_IN, OURO_NO_OUT);

@@ -24,7 +24,7 @@ static ouro_executor *open_threads(unsigned queue)
         return ouro_thread_pool(&options);
 }
 
-static const struct executor_kind kind = {"threads", open_threads};
+static const struct executor_kind kind = {"threads", open_threads, NULL};
 
 #define CASE(name)                                                                                           \
         Test(threads, name)                                                                                  \
@@ -33,6 +33,10 @@ static const struct executor_kind kind = {"threads", open_threads};
         }
 SUITE_OF_ANY(CASE)
 SUITE_OF_WORKERS(CASE)
+SUITE_IN_PROCESS(CASE)
+SUITE_OF_WORKERS_IN_PROCESS(CASE)
+SUITE_OF_ABANDON(CASE)
+SUITE_OF_HURRY(CASE)
 
 /* ---- those who never spin: every job needs a wake on both sides ---- */
 
@@ -46,7 +50,7 @@ static ouro_executor *open_sleepy(unsigned queue)
         return ouro_thread_pool(&options);
 }
 
-static const struct executor_kind sleepy = {"sleepy threads", open_sleepy};
+static const struct executor_kind sleepy = {"sleepy threads", open_sleepy, NULL};
 
 Test(threads, f40_no_wake_is_lost_by_workers_that_never_spin)
 {

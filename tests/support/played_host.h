@@ -26,7 +26,7 @@ struct played_host {
         int socket;
         int doorbell;
         int config;
-        pid_t zygote; /* a child of the test's */
+        pid_t zygote; /* a child of the test's; -1: reaped by the test */
         struct played_worker workers[PLAYED_WORKERS];
 };
 

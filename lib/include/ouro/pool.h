@@ -71,11 +71,13 @@ enum ouro_start {
 /* What a worker may do; bits that add up. */
 enum ouro_confine {
         OURO_CONFINE_NO_NEW_PRIVILEGES = 1, /* set-user-ID programs give it nothing */
-        OURO_CONFINE_COMPUTE_ONLY = 2,      /* a seccomp filter: no sockets, no opening of files, no exec, no
-                                               new processes, no signals to others; implies the above. What
-                                               is refused fails with -EPERM */
-        OURO_CONFINE_FILES = 4, /* Landlock: only what read_paths and write_paths name can be opened. Where
-                                   the kernel has no Landlock, opening the pool fails with -ENOTSUP */
+        OURO_CONFINE_COMPUTE_ONLY = 2,      /* a seccomp filter: memory, threads, clocks, what is open. No
+                                               sockets, no opening of files (nor of libraries that are not
+                                               loaded: -ENOEXEC), no exec, no new processes, no signals to
+                                               others; implies the above. What is refused fails with EPERM */
+        OURO_CONFINE_FILES = 4, /* Landlock: only what read_paths and write_paths name can be opened; implies
+                                   the first. Where the kernel has no Landlock, opening the pool fails with
+                                   -ENOTSUP */
 };
 
 enum ouro_output {
@@ -130,21 +132,24 @@ struct ouro_process_options {
 
         /* What a worker is allowed. */
         unsigned confine;               /* enum ouro_confine */
-        const char *const *read_paths;  /* for OURO_CONFINE_FILES, ended by NULL; beneath them, too */
-        const char *const *write_paths; /* these may be read, written, created and removed */
+        const char *const *read_paths;  /* for OURO_CONFINE_FILES, ended by NULL: these, and what is beneath
+                                           them, may be read and executed; default: none */
+        const char *const *write_paths; /* these may be read, written, created and removed; default: none */
         const struct ouro_limit *limits;
         size_t limits_len;
-        int nice;                       /* added to the host's */
-        const void *cpus;               /* const cpu_set_t *: that all may run on; default: the host's */
-        size_t cpus_bytes;              /* its size */
-        const char *directory;          /* working directory; default: the host's */
+        int nice;              /* added to that of the thread that opens the pool */
+        const void *cpus;      /* const cpu_set_t *: that all may run on; default: those of the thread
+                                  that opens the pool */
+        size_t cpus_bytes;     /* its size */
+        const char *directory; /* working directory; default: the host's */
         const char *const *environment; /* "NAME=value", ended by NULL; default: the host's when the pool
                                            was opened */
         const int *fds;                 /* descriptors of the host that workers inherit, under the same
                                            numbers, above 2; default: none. stdin is always /dev/null */
         size_t fds_len;
         enum ouro_output output;
-        size_t output_bytes; /* of one job, kept at the most; default 1 MiB */
+        size_t output_bytes; /* of one job, kept at the most; what does not fit is refused as it is written,
+                                with EPERM. At most 1 GiB, default 1 MiB */
 };
 
 #define OURO_PROCESS_OPTIONS_INIT OURO_SIZED_(struct ouro_process_options)
