@@ -16,16 +16,19 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "executors/crash.h"
+#include "executors/registers.h"
+#include "executors/symbol.h"
 
 enum {
         STACK_BYTES = 64 << 10,
         GUARD_BYTES = 4096,
         FRAMES_OF_OURS = 8, /* handler and what the kernel puts between */
         HANG_SECONDS = 5,
+        NAME_BYTES = 256,
+        PATH_BYTES = 4096,
         OVERFLOW_BYTES = 64 << 10, /* so near to the stack pointer, an address is the stack's */
 };
 
@@ -34,6 +37,7 @@ static const volatile uint32_t *crash_mine;
 static atomic_int crash_signal; /* that this process dies of; 0: none yet */
 static pid_t crash_thread;
 static size_t text_used;
+static char program_path[PATH_BYTES]; /* where the program's file is, as far as it is known */
 
 static const struct {
         int signal;
@@ -80,46 +84,37 @@ static void put_hex(uintptr_t number)
         put_number(number, 16, 0);
 }
 
-/* ---- the processor's state at the crash ---- */
-
-static uintptr_t *program_counter(ucontext_t *context)
-{
-#if defined(__x86_64__)
-        return (uintptr_t *)&context->uc_mcontext.gregs[REG_RIP];
-#elif defined(__aarch64__)
-        return (uintptr_t *)&context->uc_mcontext.pc;
-#endif
-}
-
-static uintptr_t *stack_pointer(ucontext_t *context)
-{
-#if defined(__x86_64__)
-        return (uintptr_t *)&context->uc_mcontext.gregs[REG_RSP];
-#elif defined(__aarch64__)
-        return (uintptr_t *)&context->uc_mcontext.sp;
-#endif
-}
-
-/* After a call of something that is no code: as if that had returned already. */
-static void return_from_nowhere(ucontext_t *context)
-{
-#if defined(__x86_64__)
-        uintptr_t *sp = stack_pointer(context);
-
-        *program_counter(context) = *(uintptr_t *)*sp;
-        *sp += sizeof(uintptr_t);
-#elif defined(__aarch64__)
-        *program_counter(context) = (uintptr_t)context->uc_mcontext.regs[30];
-#endif
-}
-
 /* ---- frames ---- */
+
+/* The dynamic linker knows the program by argv[0], which may be anything. */
+static const char *path_of(const Dl_info *info, const struct link_map *map)
+{
+        bool is_program = !map->l_name || !map->l_name[0];
+
+        return is_program && program_path[0] ? program_path : info->dli_fname;
+}
 
 static const char *base_name(const char *path)
 {
         const char *slash = strrchr(path, '/');
 
         return slash ? slash + 1 : path;
+}
+
+/* By the names that the file exports, or else by its symbol table, if it has one and may be opened. */
+static void put_name(const Dl_info *info, const struct link_map *map, uintptr_t address)
+{
+        const char *path = map->l_name && map->l_name[0] ? map->l_name : "/proc/self/exe";
+        const char *name = info->dli_sname;
+        char found[NAME_BYTES];
+
+        if (!name && symbol_find(path, (uintptr_t)info->dli_fbase, map->l_addr, address, found, sizeof found))
+                name = found;
+        if (!name)
+                return;
+        put(" (");
+        put(name);
+        put_char(')');
 }
 
 /* "  3: libfoo.so+0x1234 (name)": the offset is what addr2line takes. look_at lies within the function, where
@@ -133,16 +128,11 @@ static void put_frame(unsigned number, uintptr_t address, uintptr_t look_at)
         put(": ");
         if (dladdr1((void *)look_at, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || !info.dli_fname || !map) {
                 put_hex(address);
-                put_char('\n');
-                return;
-        }
-        put(base_name(info.dli_fname));
-        put_char('+');
-        put_hex(address - map->l_addr);
-        if (info.dli_sname) {
-                put(" (");
-                put(info.dli_sname);
-                put_char(')');
+        } else {
+                put(base_name(path_of(&info, map)));
+                put_char('+');
+                put_hex(address - map->l_addr);
+                put_name(&info, map, look_at);
         }
         put_char('\n');
 }
@@ -231,13 +221,13 @@ static void tell(void)
         atomic_store(&crash_head->crashed, (uint32_t)atomic_load(&crash_signal));
 }
 
-static void unblock(int sig)
+static void set_blocked(int how, int sig)
 {
         sigset_t set;
 
         sigemptyset(&set);
         sigaddset(&set, sig);
-        sigprocmask(SIG_UNBLOCK, &set, NULL);
+        sigprocmask(how, &set, NULL);
 }
 
 /* Something in here hangs, or has crashed in its turn. */
@@ -248,7 +238,7 @@ static void give_up(int unused)
         (void)unused;
         tell();
         signal(sig, SIG_DFL);
-        unblock(sig);
+        set_blocked(SIG_UNBLOCK, sig);
         syscall(SYS_tgkill, getpid(), crash_thread, sig);
 }
 
@@ -257,13 +247,14 @@ static void arm_alarm(void)
         struct sigaction action = {.sa_handler = give_up, .sa_flags = SA_ONSTACK | SA_NODEFER};
 
         sigaction(SIGALRM, &action, NULL);
-        unblock(SIGALRM);
+        set_blocked(SIG_UNBLOCK, SIGALRM);
         alarm(HANG_SECONDS);
 }
 
 /* The signal is pending when the handler returns; its action is the default by then. */
 static void die_of(int sig, siginfo_t *info)
 {
+        set_blocked(SIG_BLOCK, sig);
         signal(sig, SIG_DFL);
         if (syscall(SYS_rt_tgsigqueueinfo, getpid(), crash_thread, sig, info) < 0)
                 syscall(SYS_tgkill, getpid(), crash_thread, sig);
@@ -278,7 +269,7 @@ static void handle(int sig, siginfo_t *info, void *ucontext)
 
         if (!*crash_mine) { /* a child that a job has forked */
                 signal(sig, SIG_DFL);
-                unblock(sig);
+                set_blocked(SIG_UNBLOCK, sig);
                 syscall(SYS_tgkill, getpid(), thread, sig);
                 return;
         }
@@ -302,8 +293,10 @@ static void handle(int sig, siginfo_t *info, void *ucontext)
 
 void crash_prepare(void)
 {
+        ssize_t n = readlink("/proc/self/exe", program_path, sizeof program_path - 1);
         void *frame;
 
+        program_path[n > 0 ? n : 0] = '\0';
         backtrace(&frame, 1);
 }
 
@@ -327,7 +320,8 @@ static void use_own_stack(void)
 
 void crash_watch(struct lane_head *head, const volatile uint32_t *mine)
 {
-        struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+        /* SA_NODEFER: a crash in the handler comes to it again, and is given up. */
+        struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 
         crash_head = head;
         crash_mine = mine;

@@ -28,8 +28,9 @@
 static const int64_t PATIENCE_NS = 20LL * 1000000000;
 
 enum {
-        THREAD_OF_THE_KERNEL = 0x4010, /* PF_USER_WORKER, PF_IO_WORKER: io_uring's, which do not fork */
-        FLAGS_FIELD = 7,               /* after the name */
+        /* Threads that do not count: io_uring's (PF_USER_WORKER, PF_IO_WORKER), and one that has been joined
+         * but is still on its way out (PF_EXITING). */
+        NOT_OURS = 0x4000 | 0x10 | 0x4,
 };
 
 struct zygote_process {
@@ -258,7 +259,9 @@ static int launch_program(int *ret_socket)
                 result = launch_file(program->fd, program->argv, false, ret_socket);
                 close(program->fd);
         } else if (program) {
-                log_line(OURO_LOG_WARNING, "process pool: this program's file is not to be found any more");
+                log_line(OURO_LOG_WARNING, "process pool: this program's file cannot be opened again: %s",
+                         result == -ENOEXEC ? "it is not where ld.so was told to find it"
+                                            : strerrordesc_np(-result));
         }
         mem_free(program, sizeof *program);
         return result;
@@ -304,7 +307,7 @@ static bool is_thread_of_ours(int tasks, const char *name)
         after = strrchr(text, ')');
         if (after)
                 sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags);
-        return !(flags & THREAD_OF_THE_KERNEL);
+        return !(flags & NOT_OURS);
 }
 
 static bool has_one_thread(void)

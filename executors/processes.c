@@ -12,6 +12,7 @@
 #include "executors/arena.h"
 #include "executors/config.h"
 #include "executors/cpus.h"
+#include "executors/launch.h"
 #include "executors/process_pool.h"
 #include "task/poller.h"
 
@@ -204,7 +205,8 @@ static void free_fds(struct process_pool *pool)
         close_fd(pool->doorbell);
         close_fd(pool->nudge);
         close_fd(pool->config);
-        close_fd(pool->zygote);
+        if (pool->zygote >= 0)
+                launch_end(pool->zygote);
 }
 
 static void free_pool(struct process_pool *pool)

@@ -74,7 +74,7 @@ static int start_once(const struct process_pool *pool, int *ret_zygote)
         if (error == 0)
                 error = await_ready(zygote);
         if (error < 0)
-                close(zygote);
+                launch_end(zygote);
         else
                 *ret_zygote = zygote;
         return error;

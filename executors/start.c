@@ -152,17 +152,47 @@ static raw_code int zygote(void *arg)
         __builtin_unreachable();
 }
 
-/* Until nothing is left of what it has started or inherited. */
-static raw_code void keep(void)
+/* Numbers in /proc may be those of another PID namespace: only a child of ours answers to waitid(). */
+static raw_code void kill_child(long pid)
 {
+        siginfo_t info;
+
+        if (raw_call(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL, NULL) == 0)
+                raw_call(SYS_kill, pid, SIGKILL, 0, 0, 0);
+}
+
+static raw_code void kill_children(void)
+{
+        char text[1024]; /* what does not fit is killed when the next one has ended */
+        long fd = raw_call(SYS_openat, AT_FDCWD, "/proc/thread-self/children", O_RDONLY, 0, 0);
+        long n = raw_call(SYS_read, fd, text, sizeof text, 0, 0), pid = 0;
+
+        for (long i = 0; i < n; i++) {
+                if (text[i] >= '0' && text[i] <= '9') {
+                        pid = pid * 10 + text[i] - '0';
+                } else {
+                        kill_child(pid);
+                        pid = 0;
+                }
+        }
+        raw_call(SYS_close, fd, 0, 0, 0, 0);
+}
+
+/* Until nothing is left of what it has inherited. What the zygote has left behind when it ended is killed. */
+static raw_code void keep(long zygote_pid)
+{
+        bool orphans = false;
         long result;
 
         raw_call(SYS_setsid, 0, 0, 0, 0, 0);
         raw_call(SYS_prctl, PR_SET_NAME, "ouro-keeper", 0, 0, 0);
         close_from(0);
-        do
+        do {
                 result = raw_call(SYS_wait4, -1, NULL, __WALL, NULL, 0);
-        while (result >= 0 || result == -EINTR);
+                orphans |= result == zygote_pid;
+                if (orphans)
+                        kill_children();
+        } while (result >= 0 || result == -EINTR);
 }
 
 static raw_code int between(void *arg)
@@ -182,7 +212,7 @@ static raw_code int between(void *arg)
                 tell(start, start->socket, start->pidfd);
         }
         if (start->keeps)
-                keep();
+                keep(pid);
         raw_call(SYS_exit_group, 0, 0, 0, 0, 0);
         __builtin_unreachable();
 }
@@ -331,7 +361,7 @@ static _Noreturn void between_forks(struct start *start, uint64_t signals, bool 
                 tell(start, start->socket, (int)syscall(SYS_pidfd_open, pid, 0));
         }
         if (start->keeps)
-                keep();
+                keep(pid);
         _exit(0);
 }
 

@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "executors/launch.h"
 #include "executors/process_pool.h"
 
 enum {
@@ -236,9 +237,9 @@ static void hear(struct process_pool *pool, const struct zygote_message *message
 
 static void zygote_lost(struct process_pool *pool)
 {
+        int zygote = pool->zygote;
         struct later later;
 
-        close(pool->zygote);
         later_init(&later);
         pool_lock(pool);
         pool->zygote = -1;
@@ -256,6 +257,7 @@ static void zygote_lost(struct process_pool *pool)
         if (pool->zygote_died_ns - pool->zygote_born_ns < SOON_NS)
                 pool_crashed(pool, &later);
         pool_unlock(pool, &later);
+        launch_end(zygote);
 }
 
 static void hear_all(struct process_pool *pool)
@@ -448,7 +450,7 @@ static void *supervise(void *arg)
         while (!is_over(pool))
                 one_round(pool);
         if (pool->zygote >= 0)
-                close(pool->zygote);
+                launch_end(pool->zygote);
         pool->zygote = -1;
         while (atomic_load_explicit(&pool->finishing, memory_order_acquire) > 0)
                 sched_yield(); /* a thread is just leaving pool_unlock() */

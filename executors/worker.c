@@ -25,6 +25,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/relax.h"
 #include "base/sys.h"
 #include "executors/confine.h"
 #include "executors/crash.h"
@@ -233,6 +234,7 @@ static intptr_t call(struct worker *worker, ouro_job_fn *fn, struct ouro_in in, 
         job->out = out;
         job->of_executor = token;
         job->attempt = attempt;
+        job->worker = worker->lane.head->worker; /* one that stood by has got another's */
         result = ouro_job_run(job);
         if (unlikely(!*worker->mine))
                 _exit(0); /* a child that the job has forked, and that has come back from it */
@@ -346,15 +348,6 @@ static void run_claimed(struct worker *worker, uint64_t n)
 
 /* ---- waiting ---- */
 
-static void relax(void)
-{
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        __asm__ volatile("yield");
-#endif
-}
-
 /* The next entry has been filled in or taken back, or nothing will come any more. */
 static bool is_news(const struct worker *worker, uint64_t n)
 {
@@ -374,7 +367,7 @@ static bool spin(const struct worker *worker, uint64_t n)
                 for (int i = 0; i < SPIN_LOOKS; i++) {
                         if (is_news(worker, n))
                                 return true;
-                        relax();
+                        cpu_relax();
                 }
         while (clock_ns() < end_ns);
         return false;
@@ -448,7 +441,6 @@ _Noreturn void worker_main(const struct config *config, const struct worker_star
         worker.doorbell = start->doorbell;
         worker.statm = -1;
         worker.job.options = &job_defaults;
-        worker.job.worker = start->worker;
         be_a_process_of_its_own(config, start->zygote);
         worker.mine = mark_as_mine();
         error = lane_attach(&worker.lane, start->lane);

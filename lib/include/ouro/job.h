@@ -92,7 +92,7 @@ struct ouro_report {
         int64_t cpu_ns;         /* user and system time of the worker that died, all its life */
         int64_t resident_bytes; /* the most that worker had resident */
         const char *function;   /* the job's name */
-        const char *backtrace;  /* of the worker as it died, a line for each frame; "" if there is none */
+        const char *backtrace;  /* what the worker died of, then a line for each frame; "" if there is none */
         const char *output;     /* what it wrote to stdout and stderr where the pool captures that, else "" */
         size_t output_bytes;    /* without the NUL that follows */
 };
