@@ -209,7 +209,8 @@ static void judge_report(const struct errand *errand)
                 return;
         }
         chaos->reports++;
-        if (report->deaths == 0 || report->deaths > report->attempts ||
+        /* What takes the zygote along is not held against the job. */
+        if ((report->deaths == 0 && !report->zygote_died) || report->deaths > report->attempts ||
             report->attempts > 1 + errand->plan.retries || !report->backtrace || !report->output)
                 chaos->reports_odd++;
         else if (report->backtrace[0] != '\0')

@@ -20,7 +20,7 @@ enum {
         QUEUE = 16, /* so few places that submitting has to wait now and then */
         READ_MOST = 4096,
         CHAOS_CRASHES = 1 << 30, /* workers die all the time, and yet the pool is not broken */
-        CHAOS_RECYCLE_JOBS = 400,
+        CHAOS_RECYCLE_JOBS = 100,
 };
 
 #define READ_PAUSE_NS OURO_MS(50)

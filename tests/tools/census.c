@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,8 +38,10 @@ static struct family found_family(unsigned worker)
         family.zygote = fork();
         cr_assert_geq(family.zygote, 0);
         if (family.zygote == 0) {
-                if (fork() == 0)
+                if (fork() == 0) {
+                        prctl(PR_SET_PDEATHSIG, SIGKILL);
                         census_report(census.worker_fd, worker);
+                }
                 for (;;)
                         pause();
         }
@@ -112,6 +115,7 @@ Test(census, who_takes_the_place_of_one_that_was_killed_is_timed, .timeout = 60)
 Test(census, host_is_never_taken_for_a_zygote, .timeout = 60)
 {
         pid_t child = fork();
+        int status;
 
         if (child == 0) {
                 census_report(census.worker_fd, 0);
@@ -120,7 +124,6 @@ Test(census, host_is_never_taken_for_a_zygote, .timeout = 60)
         cr_assert_geq(child, 0);
         take();
         cr_assert_eq(census.zygote.pidfd, -1);
-        int status;
         cr_assert_eq(waitpid(child, &status, 0), child);
         cr_assert_eq(status, 0);
 }

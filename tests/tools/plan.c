@@ -21,8 +21,7 @@ static void end(void)
 
 TestSuite(plan, .init = begin, .fini = end);
 
-static const struct plan_mood plain = {.bounded = true},
-                              calm = {.chaos = true, .bounded = true},
+static const struct plan_mood plain = {.bounded = true}, calm = {.chaos = true, .bounded = true},
                               storm = {.chaos = true, .cut = true, .bounded = true},
                               harm = {.chaos = true, .cut = true, .harm = true, .bounded = true};
 
