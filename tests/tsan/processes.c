@@ -1,4 +1,4 @@
-/* processes.c - process pools whose host and workers run under ThreadSanitizer: jobs, an arena, a death. */
+/* processes.c - process pools whose host and workers run under ThreadSanitizer: jobs, and deaths. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -11,13 +11,13 @@ enum { JOBS = 200, NUMBERS = 1000 };
 
 static ouro_executor *pool;
 
-static void open_pool(enum ouro_start start)
+static int open_pool(enum ouro_start start)
 {
         struct ouro_process_options options = OURO_PROCESS_OPTIONS_INIT;
 
         options.workers = 2;
         options.start = start;
-        expect(ouro_process_pool_open(&options, &pool) == 0);
+        return ouro_process_pool_open(&options, &pool);
 }
 
 static intptr_t add_up(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
@@ -50,44 +50,19 @@ static intptr_t submits_many(void *unused)
 
 CASE(jobs_of_a_program_executed_afresh)
 {
-        open_pool(OURO_START_EXEC);
+        expect(open_pool(OURO_START_EXEC) == 0);
         expect(ouro_run(submits_many, NULL) == 0);
         expect(ouro_executor_close(pool) == 0);
 }
 
 CASE(jobs_of_a_fork)
 {
-        open_pool(OURO_START_FORK);
+        int error = open_pool(OURO_START_FORK);
+
+        if (error == -EBUSY) /* the sanitizer has a thread of its own */
+                return;
+        expect(error == 0);
         expect(ouro_run(submits_many, NULL) == 0);
-        expect(ouro_executor_close(pool) == 0);
-}
-
-static intptr_t counts_up(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
-{
-        (void)job, (void)in;
-        for (size_t i = 0; i < out.len / sizeof(int); i++)
-                ((int *)out.base)[i] = (int)i;
-        return 0;
-}
-
-static intptr_t uses_the_arena(void *unused)
-{
-        void *span;
-
-        (void)unused;
-        expect(ouro_arena_alloc(pool, NUMBERS * sizeof(int), &span) == 0);
-        expect(ouro_await(ouro_submit(pool, counts_up, OURO_NO_IN, ouro_out(span, NUMBERS * sizeof(int)))) ==
-               0);
-        for (int i = 0; i < NUMBERS; i++)
-                expect(((int *)span)[i] == i);
-        expect(ouro_arena_free(pool, span) == 0);
-        return 0;
-}
-
-CASE(the_arena_is_the_same_on_both_sides)
-{
-        open_pool(OURO_START_EXEC);
-        expect(ouro_run(uses_the_arena, NULL) == 0);
         expect(ouro_executor_close(pool) == 0);
 }
 
@@ -110,7 +85,7 @@ static intptr_t loses_workers(void *unused)
 
 CASE(workers_that_die_are_replaced)
 {
-        open_pool(OURO_START_EXEC);
+        expect(open_pool(OURO_START_EXEC) == 0);
         expect(ouro_run(loses_workers, NULL) == 0);
         expect(ouro_executor_close(pool) == 0);
 }
