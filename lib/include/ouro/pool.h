@@ -26,8 +26,8 @@ struct ouro_thread_options {
         unsigned queue; /* jobs that may wait, of all priorities together, at most 1048576; default 1024 */
         size_t stack_bytes; /* of each thread; default: the system's */
         int64_t spin_ns;  /* a worker that has run a job polls this long for another before it sleeps; default
-                             10 us; less than zero: never. It is the most: polling in vain makes it shorter,
-                             and no more than half of the CPUs poll at a time, none if there is but one */
+                             10 us; less than zero: never. Where that proves to be in vain it is tried more
+                             seldom; no more than half of the CPUs poll at a time, none if there is but one */
         int nice;         /* added to the nice value of each thread, -39 to 39, and cut off where the system's
                              range ends; default 0 */
         const char *name; /* of the threads, at most 15 bytes; copied; default "ouro" */
