@@ -157,6 +157,25 @@ Test(pool_lanes, f85_a_job_whose_state_is_a_lie_is_not_run_again)
         with_options(options, meets_a_lie);
 }
 
+static intptr_t stops(void *arg)
+{
+        int *count = shared(sizeof *count);
+        pid_t before = pid_of_worker();
+
+        (void)arg;
+        kill(before, SIGSTOP);
+        for (int i = 0; i < 5; i++)
+                cr_assert(ouro_await(ouro_submit(pool, counts, OURO_NO_IN, ouro_out(count, sizeof *count))) ==
+                          i + 1);
+        cr_assert(pid_of_worker() != before);
+        return 0;
+}
+
+Test(pool_lanes, f74_jobs_that_a_stopped_worker_has_not_begun_run_in_another)
+{
+        with_workers(1, stops);
+}
+
 /* ---- 87: pids are reused ---- */
 
 static pid_t host;
