@@ -127,6 +127,7 @@ struct worker {
         bool termed, killed; /* has got its SIGTERM, its SIGKILL */
         bool garbled;        /* it has written what cannot be: its entries are not looked at any more */
         int64_t kill_ns;     /* doomed: when it gets SIGKILL */
+        int64_t free_ns;     /* stopping: when it was first, or last, seen to have nothing else to do; or 0 */
         int64_t born_ns;
         int64_t seen_ns; /* when the supervisor saw given change */
         uint64_t seen_given;

@@ -25,6 +25,8 @@ enum {
 };
 
 static const int64_t UNTOLD_NS = 100 * 1000 * 1000; /* for a worker without a pidfd to be gone */
+static const int64_t END_BEGINS_NS = INT64_C(3) * 1000 * 1000 * 1000;
+static const int64_t END_TAKES_NS = INT64_C(60) * 1000 * 1000 * 1000; /* with the finalizer; see pool.h */
 static const int64_t SOON_NS = 1000 * 1000 * 1000;
 static const int64_t FOREVER_NS = INT64_MAX;
 
@@ -57,6 +59,23 @@ static void kill_doomed(struct worker *worker, int64_t now_ns, int64_t *due_ns)
                 return at_most(due_ns, worker->kill_ns);
         send_signal(worker, SIGKILL);
         worker->killed = true;
+}
+
+/* A job may have left its worker so that it never ends by itself. One that has been told to, and has nothing
+ * else to do, must soon be seen to. Before its first job nothing but its initializer can have delayed it. */
+static void kill_overstayer(struct process_pool *pool, struct worker *worker, int64_t now_ns, int64_t *due_ns,
+                            struct later *later)
+{
+        bool ends = atomic_load(&worker->lane.head->phase) == LANE_ENDING;
+
+        if (!worker->stopping || worker->doomed || worker->done == 0)
+                return;
+        if (worker->load > 0 || !worker->free_ns)
+                worker->free_ns = now_ns;
+        if (now_ns - worker->free_ns >= (ends ? END_TAKES_NS : END_BEGINS_NS))
+                worker_doom(pool, worker, -1, later);
+        else
+                at_most(due_ns, worker->free_ns + (ends ? END_TAKES_NS : END_BEGINS_NS));
 }
 
 /* A worker that nothing has been given for so long ends until it is needed. */
@@ -94,6 +113,7 @@ static void look_at_workers(struct process_pool *pool, int64_t now_ns, int64_t *
                 if (all_done(pool) && pool->kill_all && !worker->doomed)
                         worker_doom(pool, worker, pool->options.grace_ns, later);
                 retire_idle(pool, worker, now_ns, due_ns, later);
+                kill_overstayer(pool, worker, now_ns, due_ns, later);
                 kill_doomed(worker, now_ns, due_ns);
         }
 }
