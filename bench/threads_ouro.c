@@ -1,10 +1,12 @@
 /* threads_ouro.c - empty jobs through ouro's thread pool: one there and back, and a million in bulk.
  *
- * threads_ouro [--count JOBS]. There and back is told twice: while worker and loop still spin, and with
- * both made to sleep. */
+ * threads_ouro [--count JOBS] [RUN]: all runs, or the named one. There and back is told twice: while worker
+ * and loop still spin, and with both made to sleep. */
 #include "executor.h"
 
 #include <ouro.h>
+#include <string.h>
+#include <unistd.h>
 
 struct run {
         const char *name;
@@ -12,6 +14,8 @@ struct run {
         int window;
         int64_t spin_ns; /* of workers and loop: zero for the defaults, less for never */
 };
+
+static const char *only; /* the run that is wanted; NULL: all */
 
 static intptr_t empty_job(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
 {
@@ -57,6 +61,8 @@ static void run_with(struct run run)
 {
         struct ouro_options options = OURO_OPTIONS_INIT;
 
+        if (only && strcmp(only, run.name) != 0)
+                return;
         options.spin_ns = run.spin_ns;
         bench_check(ouro_run_with(&options, measure, &run), "ouro_run_with");
 }
@@ -66,6 +72,7 @@ int main(int argc, char **argv)
         struct bench_options options = {.count = EXECUTOR_BULK};
 
         bench_parse(argc, argv, &options);
+        only = argv[optind];
         run_with((struct run){"threads_there_and_back_spinning", EXECUTOR_SEQUENTIAL, 1, 0});
         run_with((struct run){"threads_there_and_back_asleep", EXECUTOR_SEQUENTIAL, 1, -1});
         run_with((struct run){"threads_bulk", options.count, EXECUTOR_WINDOW, 0});

@@ -65,7 +65,7 @@ void job_free(struct ouro_loop *loop, struct ouro_job *job)
 
 int job_let_go(struct ouro_job *job, enum job_state left)
 {
-        int before = __atomic_exchange_n(&job->state, left, __ATOMIC_ACQ_REL);
+        int before = __atomic_exchange_n(&job->state, (int)left, __ATOMIC_ACQ_REL);
 
         if (before == JOB_LEFT || before == JOB_LEFT_CLAIMED)
                 job_free(NULL, job);

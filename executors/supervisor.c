@@ -388,14 +388,17 @@ static int64_t do_due(struct process_pool *pool)
         return due_ns;
 }
 
-static bool is_over(const struct process_pool *pool)
+/* With the lock: whoever closes the pool has then let go of it. */
+static bool is_over(struct process_pool *pool)
 {
-        if (!all_done(pool))
-                return false;
-        for (unsigned i = 0; i < pool->workers_len; i++)
-                if (pool->workers[i].state != WORKER_NONE)
-                        return false;
-        return true;
+        bool over;
+
+        pool_lock(pool);
+        over = all_done(pool);
+        for (unsigned i = 0; over && i < pool->workers_len; i++)
+                over = pool->workers[i].state == WORKER_NONE;
+        pthread_mutex_unlock(&pool->lock);
+        return over;
 }
 
 /* Somebody else may have read it since it was polled. */

@@ -1,202 +1,74 @@
-/* threads.c - the thread pool: a bounded queue and threads that take from it.
+/* threads.c - the thread pool: its options, and how it is opened, filled and closed. Begin with
+ * thread_pool.h.
  *
- * An idle worker looks at the queue for a while before it sleeps on the condition; submit takes the lock
- * only if somebody sleeps. A worker takes one job at a time: whatever it took besides would wait behind a
- * job that runs long, while others are idle.
- *
- * Sleeping (Dekker's way): a worker counts itself as a sleeper, then looks into the queue; a submitter fills
- * the queue, then looks at the sleepers. Likewise a refused submitter sets wants_room, then looks again; a
- * worker takes a job, then looks at wants_room. All of that is sequentially consistent. */
+ * A refused submitter sets wants_room, then tries again; a worker takes a job, then looks at wants_room. */
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "base/list.h"
+#include "base/options.h"
 #include "executors/cpus.h"
-#include "executors/job_queue.h"
-#include "ouro/executor.h"
+#include "executors/futex.h"
+#include "executors/thread_pool.h"
 
 enum {
         QUEUE_DEFAULT = 1024,
         QUEUE_MOST = 1 << 20,
         THREADS_MOST = 4096,
-        SPIN_LOOKS = 64,
-        NAME_BYTES = 16, /* with its NUL: the kernel's limit */
+        NICE_MOST = 39, /* from one end to the other */
 };
 
 static const int64_t SPIN_DEFAULT_NS = 10 * 1000;
+static const int64_t IDLE_DEFAULT_NS = OURO_SEC(10);
 
-struct thread_pool {
-        ouro_executor executor; /* first */
-        struct job_queue queue;
-        unsigned threads_len;
-        int64_t spin_ns;
-        char name[NAME_BYTES];
-        atomic_bool closing;
-        atomic_bool wants_room; /* a submit was refused */
-        atomic_uint sleepers;   /* asleep, and nobody has woken them yet; written with the lock held */
-        pthread_mutex_t lock;
-        pthread_cond_t work;
-        unsigned wakes;   /* sleepers that were woken and are not up yet */
-        unsigned running; /* threads that have not ended */
-        pthread_t threads[];
-};
-
-static size_t pool_bytes(unsigned threads)
+static size_t pool_bytes(unsigned workers)
 {
-        return sizeof(struct thread_pool) + threads * sizeof(pthread_t);
-}
-
-static struct thread_pool *pool_of(ouro_executor *executor)
-{
-        return container_of(executor, struct thread_pool, executor);
+        return sizeof(struct thread_pool) + workers * sizeof(struct worker);
 }
 
 /* ---- submitting ---- */
 
-/* One wake for one sleeper: while it is getting up, the next jobs cost nothing. */
-static void wake_sleeper(struct thread_pool *pool)
+static int push(struct thread_pool *pool, struct ouro_job *job)
 {
-        atomic_thread_fence(memory_order_seq_cst); /* between filling the queue and looking at the sleepers */
-        if (likely(atomic_load(&pool->sleepers) == 0))
-                return;
-        pthread_mutex_lock(&pool->lock);
-        if (atomic_load(&pool->sleepers) > 0) {
-                atomic_fetch_sub(&pool->sleepers, 1);
-                pool->wakes++;
-                pthread_cond_signal(&pool->work);
-        }
-        pthread_mutex_unlock(&pool->lock);
+        return job_classes_push(&pool->jobs, job, job->options->priority);
 }
 
 static int pool_submit(ouro_executor *executor, struct ouro_job *job)
 {
         struct thread_pool *pool = pool_of(executor);
-        int error = job_queue_push(&pool->queue, job);
+        int error = atomic_load_explicit(&pool->verdict, memory_order_relaxed);
 
+        if (unlikely(error < 0))
+                return atomic_load(&pool->closing) ? -ESHUTDOWN : error;
+        if (unlikely(pool->options.timings))
+                job->of_executor = (void *)(intptr_t)pool_clock_ns();
+        error = push(pool, job);
         if (unlikely(error == -EAGAIN)) {
                 atomic_store(&pool->wants_room, true);
-                error = job_queue_push(&pool->queue, job); /* room came before it could be told of */
+                error = push(pool, job); /* room came before it could be told of */
         }
         if (likely(error == 0))
-                wake_sleeper(pool);
+                pool_rouse(pool);
         return error;
 }
 
-/* ---- working ---- */
+/* ---- looking at it ---- */
 
-static int64_t clock_ns(void)
+static void pool_stats(ouro_executor *executor, struct ouro_stats *stats)
 {
-        struct timespec ts;
+        struct thread_pool *pool = pool_of(executor);
 
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
-static void relax(void)
-{
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        __asm__ volatile("yield");
-#endif
-}
-
-/* A refused submitter is told at half empty, so that it is told once for many jobs. */
-static void tell_room(struct thread_pool *pool)
-{
-        if (unlikely(atomic_load(&pool->wants_room)) &&
-            job_queue_count(&pool->queue) <= pool->queue.capacity / 2 &&
-            atomic_exchange(&pool->wants_room, false))
-                ouro_executor_has_room(&pool->executor);
-}
-
-/* Looks for work for a while. */
-static struct ouro_job *spin(struct thread_pool *pool)
-{
-        struct ouro_job *job = job_queue_pop(&pool->queue);
-        int64_t end_ns;
-
-        if (job || pool->spin_ns <= 0)
-                return job;
-        end_ns = clock_ns() + pool->spin_ns;
-        do
-                for (int i = 0; i < SPIN_LOOKS; i++) {
-                        if ((job = job_queue_pop(&pool->queue)) ||
-                            atomic_load_explicit(&pool->closing, memory_order_relaxed))
-                                return job;
-                        relax();
-                }
-        while (clock_ns() < end_ns);
-        return NULL;
-}
-
-/* Sleeps until it is woken, or nothing will come any more. With the lock held. */
-static void sleep_until_woken(struct thread_pool *pool)
-{
-        while (pool->wakes == 0 && !job_queue_ended(&pool->queue))
-                pthread_cond_wait(&pool->work, &pool->lock);
-        if (pool->wakes > 0)
-                pool->wakes--;
-        else
-                atomic_fetch_sub(&pool->sleepers, 1);
-}
-
-/* Sleeps until there is a job. NULL: there will be none any more. */
-static struct ouro_job *sleep_for_job(struct thread_pool *pool)
-{
-        struct ouro_job *job;
-
+        stats->queued = job_classes_count(&pool->jobs);
         pthread_mutex_lock(&pool->lock);
-        for (;;) {
-                atomic_fetch_add(&pool->sleepers, 1);
-                atomic_thread_fence(memory_order_seq_cst); /* as in wake_sleeper(), the other way round */
-                job = job_queue_pop(&pool->queue);
-                if (job || job_queue_ended(&pool->queue)) {
-                        atomic_fetch_sub(&pool->sleepers, 1);
-                        break;
-                }
-                sleep_until_woken(pool);
-        }
+        stats->workers = pool->workers_len;
+        for (unsigned i = 0; i < pool->options.threads_max; i++)
+                stats->running += atomic_load(&pool->workers[i].running) != NULL;
         pthread_mutex_unlock(&pool->lock);
-        return job;
-}
-
-static struct ouro_job *next_job(struct thread_pool *pool)
-{
-        struct ouro_job *job = spin(pool);
-
-        if (!job)
-                job = sleep_for_job(pool);
-        if (job)
-                tell_room(pool);
-        return job;
-}
-
-static void *worker(void *arg)
-{
-        struct thread_pool *pool = arg;
-        struct ouro_job *job;
-        bool last;
-
-        pthread_setname_np(pthread_self(), pool->name);
-        while ((job = next_job(pool)))
-                if (ouro_job_begin(job))
-                        ouro_job_finish(job, ouro_job_run(job));
-        pthread_mutex_lock(&pool->lock);
-        pthread_cond_broadcast(&pool->work); /* the queue has ended: those asleep must know, too */
-        last = --pool->running == 0;
-        pthread_mutex_unlock(&pool->lock);
-        if (last)
-                ouro_executor_closed(&pool->executor);
-        return NULL;
+        stats->idle = stats->workers > stats->running ? stats->workers - stats->running : 0;
 }
 
 /* ---- closing ---- */
@@ -205,11 +77,39 @@ static void pool_close(ouro_executor *executor)
 {
         struct thread_pool *pool = pool_of(executor);
 
-        job_queue_close(&pool->queue);
+        job_classes_close(&pool->jobs);
         atomic_store(&pool->closing, true);
+        starter_call(pool);
+        pool_wake_all(pool);
+}
+
+static void pool_hurry(ouro_executor *executor, enum ouro_close how)
+{
+        struct thread_pool *pool = pool_of(executor);
+
+        pool_condemn(pool, -ECANCELED);
+        pool_end_queued(pool);
+        starter_call(pool);
+        if (how == OURO_CLOSE_KILL)
+                pool_ask_running(pool);
+}
+
+void pool_thread_ends(struct thread_pool *pool, struct worker *worker)
+{
+        bool last;
+
         pthread_mutex_lock(&pool->lock);
-        pthread_cond_broadcast(&pool->work);
+        if (worker) {
+                worker->life = WORKER_ENDED;
+                pool->workers_len--;
+                atomic_store(&pool->grows, pool->has_starter);
+        }
+        last = --pool->threads_len == 0;
         pthread_mutex_unlock(&pool->lock);
+        if (last)
+                ouro_executor_closed(&pool->executor);
+        else if (worker)
+                starter_call(pool); /* to join it, or to end */
 }
 
 static void free_pool(struct thread_pool *pool)
@@ -217,17 +117,20 @@ static void free_pool(struct thread_pool *pool)
         if (pool->executor.state)
                 ouro_executor_fini(&pool->executor);
         pthread_mutex_destroy(&pool->lock);
-        pthread_cond_destroy(&pool->work);
-        job_queue_fini(&pool->queue);
-        mem_free(pool, pool_bytes(pool->threads_len));
+        job_classes_fini(&pool->jobs);
+        mem_free((void *)pool->options.in.base, pool->options.in.len);
+        mem_free(pool, pool_bytes(pool->options.threads_max));
 }
 
 static void pool_destroy(ouro_executor *executor)
 {
         struct thread_pool *pool = pool_of(executor);
 
-        for (unsigned i = 0; i < pool->threads_len; i++)
-                pthread_join(pool->threads[i], NULL);
+        if (pool->has_starter)
+                pthread_join(pool->starter, NULL);
+        for (unsigned i = 0; i < pool->options.threads_max; i++)
+                if (pool->workers[i].life != WORKER_NONE)
+                        pthread_join(pool->workers[i].thread, NULL);
         free_pool(pool);
 }
 
@@ -237,97 +140,191 @@ static const struct ouro_executor_ops thread_pool_ops = {
         .submit = pool_submit,
         .close = pool_close,
         .destroy = pool_destroy,
+        .hurry = pool_hurry,
+        .stats = pool_stats,
+        .can = OURO_CAN_ABANDON,
 };
 
-/* ---- opening ---- */
+/* ---- starting threads ---- */
 
-/* Starts all threads, with every signal blocked: signals are for the program's own threads. */
-static int start_threads(struct thread_pool *pool, size_t stack_bytes)
+/* With every signal blocked: signals are for the program's own threads. */
+int pool_start_thread(struct thread_pool *pool, pthread_t *ret, void *(*fn)(void *), void *arg)
 {
+        size_t stack_bytes = pool->options.stack_bytes;
+        int saved_errno = errno, error; /* written by what pthread_create() calls */
         pthread_attr_t attr;
         sigset_t all, old;
-        int error;
 
         pthread_attr_init(&attr);
         error = stack_bytes ? pthread_attr_setstacksize(&attr, stack_bytes) : 0;
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &old);
-        while (error == 0 && pool->running < pool->threads_len) {
-                error = pthread_create(&pool->threads[pool->running], &attr, worker, pool);
-                if (error == 0) {
-                        pthread_mutex_lock(&pool->lock);
-                        pool->running++;
-                        pthread_mutex_unlock(&pool->lock);
-                }
-        }
+        if (error == 0)
+                error = pthread_create(ret, &attr, fn, arg);
         pthread_sigmask(SIG_SETMASK, &old, NULL);
         pthread_attr_destroy(&attr);
+        errno = saved_errno;
         return -error;
+}
+
+int pool_start_worker(struct thread_pool *pool, unsigned number)
+{
+        struct worker *worker = &pool->workers[number];
+        int error;
+
+        worker->pool = pool;
+        worker->number = number;
+        worker->spin_now_ns = pool->options.spin_ns;
+        pthread_mutex_lock(&pool->lock);
+        worker->life = WORKER_LIVES;
+        pool->threads_len++;
+        pool->workers_len++;
+        atomic_fetch_add(&pool->starting, 1);
+        atomic_store(&pool->grows, pool->workers_len < pool->options.threads_max);
+        pthread_mutex_unlock(&pool->lock);
+        error = pool_start_thread(pool, &worker->thread, thread_worker_main, worker);
+        if (error == 0)
+                return 0;
+        pthread_mutex_lock(&pool->lock);
+        worker->life = WORKER_NONE;
+        pool->threads_len--;
+        pool->workers_len--;
+        atomic_fetch_sub(&pool->starting, 1);
+        atomic_store(&pool->grows, true);
+        pthread_mutex_unlock(&pool->lock);
+        return error;
+}
+
+/* Whether the threads may have the nice value that was asked for: only one of them can find out. */
+static int await_first_word(struct thread_pool *pool)
+{
+        if (pool->options.nice >= 0)
+                return 0; /* nobody is refused that */
+        while (atomic_load(&pool->first_word) == NO_WORD_YET)
+                futex_wait(&pool->first_word, NO_WORD_YET, -1);
+        return -(int)atomic_load(&pool->first_word);
+}
+
+static int start_threads(struct thread_pool *pool)
+{
+        int error = pool->options.threads_max > pool->options.threads ? starter_start(pool) : 0;
+
+        for (unsigned i = 0; error == 0 && i < pool->options.threads; i++)
+                error = pool_start_worker(pool, i);
+        return error < 0 ? error : await_first_word(pool);
+}
+
+/* ---- opening ---- */
+
+static void fill_in_defaults(struct ouro_thread_options *options)
+{
+        if (!options->threads) {
+                options->threads = cpus_usable();
+                if (options->threads_max && options->threads > options->threads_max)
+                        options->threads = options->threads_max;
+        }
+        if (!options->threads_max)
+                options->threads_max = options->threads;
+        if (!options->queue)
+                options->queue = QUEUE_DEFAULT;
+        if (!options->spin_ns)
+                options->spin_ns = SPIN_DEFAULT_NS;
+        if (!options->idle_ns)
+                options->idle_ns = IDLE_DEFAULT_NS;
+        if (!options->name)
+                options->name = "ouro";
 }
 
 static int check_options(const struct ouro_thread_options *options)
 {
-        if (options->size != sizeof *options || options->threads > THREADS_MOST ||
-            options->queue > QUEUE_MOST || (options->name && strlen(options->name) >= NAME_BYTES))
+        if (options->threads_max > THREADS_MOST || options->threads > options->threads_max ||
+            options->queue > QUEUE_MOST || options->idle_ns < 0 || options->nice < -NICE_MOST ||
+            options->nice > NICE_MOST || strlen(options->name) >= THREAD_NAME_BYTES ||
+            (!options->in.base && options->in.len))
                 return -EINVAL;
         return 0;
 }
 
-static struct thread_pool *new_pool(const struct ouro_thread_options *options)
+/* Half of the CPUs at the most may be kept busy by nobody's work; none where there is but one. */
+static unsigned search_most(void)
 {
-        unsigned threads = options->threads ? options->threads : cpus_usable();
-        struct thread_pool *pool = mem_calloc(pool_bytes(threads));
-
-        if (!pool)
-                return NULL;
-        if (job_queue_init(&pool->queue, options->queue ? options->queue : QUEUE_DEFAULT) < 0) {
-                mem_free(pool, pool_bytes(threads));
-                return NULL;
-        }
-        pool->threads_len = threads;
-        pool->spin_ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
-        strcpy(pool->name, options->name ? options->name : "ouro");
-        pthread_mutex_init(&pool->lock, NULL);
-        pthread_cond_init(&pool->work, NULL);
-        return pool;
+        return cpus_usable() / 2;
 }
 
-static int open_pool(struct ouro_thread_options options, ouro_executor **ret_executor)
+static int copy_in(struct thread_pool *pool)
 {
-        struct thread_pool *pool;
+        struct ouro_in in = pool->options.in;
+        void *copy = in.len ? mem_alloc(in.len) : NULL;
+
+        pool->options.in = (struct ouro_in){NULL, 0};
+        if (!copy)
+                return in.len ? -ENOMEM : 0;
+        memcpy(copy, in.base, in.len);
+        pool->options.in = (struct ouro_in){copy, in.len};
+        return 0;
+}
+
+static void init_pool(struct thread_pool *pool, const struct ouro_thread_options *options)
+{
+        pool->options = *options;
+        strcpy(pool->name, options->name);
+        pool->options.name = pool->name;
+        pool->search_most = search_most();
+        atomic_init(&pool->first_word, NO_WORD_YET);
+        pthread_mutex_init(&pool->lock, NULL);
+        list_init(&pool->parked_base);
+        list_init(&pool->parked_extra);
+}
+
+static int new_pool(const struct ouro_thread_options *options, struct thread_pool **ret_pool)
+{
+        struct thread_pool *pool = mem_calloc(pool_bytes(options->threads_max));
         int error;
 
-        if (!ret_executor || check_options(&options) < 0)
-                return -EINVAL;
-        pool = new_pool(&options);
         if (!pool)
                 return -ENOMEM;
-        error = ouro_executor_init(&pool->executor, &thread_pool_ops);
+        init_pool(pool, options);
+        error = copy_in(pool);
+        if (error == 0)
+                error = job_classes_init(&pool->jobs, options->queue);
+        if (error == 0)
+                error = ouro_executor_init(&pool->executor, &thread_pool_ops);
         if (error < 0) {
                 free_pool(pool);
                 return error;
         }
-        error = start_threads(pool, options.stack_bytes);
-        if (error < 0) {
-                unsigned started = pool->running;
+        *ret_pool = pool;
+        return 0;
+}
 
+static int open_pool(const struct ouro_thread_options *given, ouro_executor **ret_executor)
+{
+        struct ouro_thread_options options = OURO_THREAD_OPTIONS_INIT;
+        struct thread_pool *pool;
+        int error;
+
+        if (!ret_executor || (given && options_read(&options, sizeof options, given) < 0))
+                return -EINVAL;
+        fill_in_defaults(&options);
+        error = check_options(&options);
+        if (error == 0)
+                error = new_pool(&options, &pool);
+        if (error < 0)
+                return error;
+        error = start_threads(pool);
+        if (error < 0) {
                 pool_close(&pool->executor);
-                for (unsigned i = 0; i < started; i++)
-                        pthread_join(pool->threads[i], NULL);
-                free_pool(pool);
+                pool_destroy(&pool->executor);
                 return error;
         }
         *ret_executor = &pool->executor;
         return 0;
 }
 
-int ouro_thread_pool_open(const struct ouro_thread_options *given, ouro_executor **ret_executor)
+int ouro_thread_pool_open(const struct ouro_thread_options *options, ouro_executor **ret_executor)
 {
-        struct ouro_thread_options options = OURO_THREAD_OPTIONS_INIT;
-        int saved_errno = errno, error; /* written by stdio and by what pthread_create() calls */
+        int saved_errno = errno, error; /* written by stdio */
 
-        if (given)
-                options = *given;
         error = open_pool(options, ret_executor);
         errno = saved_errno;
         return error;

@@ -1,6 +1,6 @@
-/* custom.c - two executors that a third party could have written, with ouro/executor.h alone: one does the
- * job at once, in submit; the other has a thread, takes the newest job first and hands several back at once.
- */
+/* custom.c - two executors that a third party could have written, with ouro/executor.h alone: the one of the
+ * examples, which does each job at once, in submit; and one with a thread, which takes the newest job first
+ * and hands several back at once. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -9,43 +9,16 @@
 
 #include "executors/suite.h"
 
-/* ---- at once ---- */
+/* ---- at once: the example ---- */
 
-static int do_at_once(ouro_executor *executor, struct ouro_job *job)
-{
-        if (executor[1].ops) /* closing */
-                return -ESHUTDOWN;
-        if (ouro_job_begin(job))
-                ouro_job_finish(job, ouro_job_run(job));
-        return 0;
-}
-
-static void close_at_once(ouro_executor *executor)
-{
-        executor[1].ops = executor->ops;
-        ouro_executor_closed(executor);
-}
-
-static void free_at_once(ouro_executor *executor)
-{
-        ouro_executor_fini(executor);
-        free(executor);
-}
-
-static const struct ouro_executor_ops at_once_ops = {
-        .size = sizeof(struct ouro_executor_ops),
-        .name = "at once",
-        .submit = do_at_once,
-        .close = close_at_once,
-        .destroy = free_at_once,
-};
+#define main main_of_example
+#include "../../docs/examples/inline_executor.c"
+#undef main
 
 static ouro_executor *open_at_once(unsigned queue)
 {
-        ouro_executor *executor = calloc(2, sizeof *executor);
-
         (void)queue;
-        return ouro_executor_init(executor, &at_once_ops) == 0 ? executor : NULL;
+        return inline_executor();
 }
 
 static const struct executor_kind at_once = {"at once", open_at_once, NULL};
@@ -254,23 +227,23 @@ Test(newest_first, is_told_of_the_cancellation_of_a_running_job_once)
 
 Test(executor, a_description_that_lacks_something_is_refused)
 {
-        struct ouro_executor_ops ops = at_once_ops;
+        struct ouro_executor_ops ops = inline_ops;
         ouro_executor executor;
 
         cr_assert(ouro_executor_init(NULL, &ops) == -EINVAL);
         cr_assert(ouro_executor_init(&executor, NULL) == -EINVAL);
         ops.size--;
         cr_assert(ouro_executor_init(&executor, &ops) == -EINVAL);
-        ops = at_once_ops;
+        ops = inline_ops;
         ops.submit = NULL;
         cr_assert(ouro_executor_init(&executor, &ops) == -EINVAL);
-        ops = at_once_ops;
+        ops = inline_ops;
         ops.close = NULL;
         cr_assert(ouro_executor_init(&executor, &ops) == -EINVAL);
-        ops = at_once_ops;
+        ops = inline_ops;
         ops.destroy = NULL;
         cr_assert(ouro_executor_init(&executor, &ops) == -EINVAL);
-        ops = at_once_ops;
+        ops = inline_ops;
         ops.name = NULL;
         cr_assert(ouro_executor_init(&executor, &ops) == -EINVAL);
 }

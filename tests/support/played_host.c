@@ -11,20 +11,17 @@
 #include <unistd.h>
 
 #include "executors/config.h"
+#include "executors/launch.h"
 #include "executors/module.h"
 #include "support/played_host.h"
 
-void host_start_zygote(struct played_host *host)
+enum ouro_start played_start = OURO_START_FORK;
+
+static void fork_zygote(struct played_host *host)
 {
         int ends[2];
 
-        memset(host, 0, sizeof *host);
-        for (unsigned i = 0; i < PLAYED_WORKERS; i++)
-                host->workers[i].pidfd = -1;
         cr_assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
-        host->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        host->config = -1;
-        cr_assert(host->doorbell >= 0);
         host->zygote = fork();
         cr_assert(host->zygote >= 0);
         if (host->zygote == 0) {
@@ -33,6 +30,29 @@ void host_start_zygote(struct played_host *host)
         }
         close(ends[1]);
         host->socket = ends[0];
+}
+
+static void launch(struct played_host *host)
+{
+        int error = launch_zygote(played_start, NULL, &host->socket);
+
+        cr_assert(error == 0, "no zygote: %s", strerror(-error));
+        host->zygote = -1;
+        host->launched = true;
+}
+
+void host_start_zygote(struct played_host *host)
+{
+        memset(host, 0, sizeof *host);
+        for (unsigned i = 0; i < PLAYED_WORKERS; i++)
+                host->workers[i].pidfd = -1;
+        host->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        host->config = -1;
+        cr_assert(host->doorbell >= 0);
+        if (played_start == OURO_START_FORK)
+                fork_zygote(host);
+        else
+                launch(host);
 }
 
 int host_configure(struct played_host *host, const struct ouro_process_options *given,
@@ -77,7 +97,10 @@ void host_end(struct played_host *host)
 {
         int status;
 
-        close(host->socket);
+        if (host->launched)
+                launch_end(host->socket);
+        else
+                close(host->socket);
         if (host->zygote > 0) {
                 cr_assert(waitpid(host->zygote, &status, 0) == host->zygote);
                 cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the zygote ended with %x", status);

@@ -1,5 +1,5 @@
 /* played_host.h - a test that plays the host of some worker processes: it makes the lanes, talks to a real
- * zygote (a fork of the test), and fills in entries by hand.
+ * zygote (a fork of the test, or its program executed afresh), and fills in entries by hand.
  *
  * All that waits here looks at memory and the socket until what must come has come; a test's timeout is what
  * ends it if it never does. */
@@ -26,7 +26,8 @@ struct played_host {
         int socket;
         int doorbell;
         int config;
-        pid_t zygote; /* a child of the test's; -1: reaped by the test */
+        pid_t zygote;  /* a child of the test's; -1: it is none, or reaped by the test */
+        bool launched; /* by launch_zygote() */
         struct played_worker workers[PLAYED_WORKERS];
 };
 
@@ -39,6 +40,9 @@ struct played_extras {
 };
 
 #define PLAYED_NOTHING ((struct played_extras){.arena = -1})
+
+/* How the following ones are started: OURO_START_FORK, or OURO_START_EXEC. */
+extern enum ouro_start played_start;
 
 /* Starts a zygote and has it configured. options: NULL for the defaults. */
 void host_begin(struct played_host *host, const struct ouro_process_options *options);

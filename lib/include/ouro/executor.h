@@ -51,12 +51,13 @@ struct ouro_executor_ops {
 
         /* Takes a job. 0; -EAGAIN: full now, and ouro_executor_has_room() will be called once there is room
          * for at least one; -ESHUTDOWN after close; any other error is the job's result. Called on the thread
-         * of the submitting loop, from several threads at once if several loops share it. Must not wait. */
+         * of the submitting loop, from several threads at once if several loops share it; by ouro_call() on
+         * a thread without a loop, whose job has loop NULL. Must not wait. */
         int (*submit)(ouro_executor *executor, struct ouro_job *job);
 
         /* A job that has begun is asked to end; its token is set. NULL: there is no more to do than that.
-         * Called on the loop's thread. It may finish the job itself; finished by another thread, the job is
-         * done when this has returned. Must not wait. */
+         * Called on the submitter's thread. It may finish the job itself; another thread that finishes it
+         * waits until this has returned, and must hold no lock then that this takes. Must not wait. */
         void (*cancel)(ouro_executor *executor, struct ouro_job *job);
 
         /* No job will come any more: finish those that are there, then call ouro_executor_closed(), from any
@@ -76,7 +77,8 @@ struct ouro_executor_ops {
         void (*stats)(ouro_executor *executor, struct ouro_stats *stats);
 
         /* When a job that was begun really began to run, CLOCK_MONOTONIC; 0: it has not. NULL: it does when
-         * ouro_job_begin() is called. For jobs with a deadline only, on the loop's thread. */
+         * ouro_job_begin() is called. For jobs with a deadline only, on the submitter's thread; else as
+         * cancel. */
         int64_t (*began_ns)(ouro_executor *executor, struct ouro_job *job);
 
         unsigned can; /* enum ouro_executor_can: options beyond the common ones */

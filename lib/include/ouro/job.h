@@ -138,8 +138,8 @@ struct ouro_job_options {
  * group as if it had been created here. If the executor's queue is full, the caller waits for room. Cut
  * short in that, it returns a task that has ended with -ECANCELED or -ETIME, and the job never starts.
  *
- * A loop that a job runs in a thread may submit to the job's own executor: while it would have to wait for
- * such a job, it runs it itself, so that the two cannot wait for each other.
+ * A loop that a job runs in a thread may submit to the job's own executor: before it would
+ * sleep while such a job is still queued, it runs that itself, so that the two cannot wait for each other.
  *
  * Cancelled while queued, the job never starts and its task ends with -ECANCELED. A running thread job
  * cannot be stopped: its task ends when it returns, see ouro_job_cancelled(). A running process job can: its
@@ -205,9 +205,9 @@ OURO_API int ouro_try_submit(ouro_executor *executor, ouro_job_fn *fn, struct ou
  * @out: what it writes
  * @options: see struct ouro_job_options; NULL for the defaults
  *
- * In a task: submit and await; cut short, the job is cancelled and awaited. On a thread without a loop it
- * blocks; in a job of this same executor it does not wait for a worker to be free, but runs the job itself if
- * none has begun it.
+ * In a task: submit and await; cut short, the job is cancelled and awaited. An error is the caller's to
+ * judge: it does not fail the group that the caller is in. On a thread without a loop it blocks; in a job of
+ * this same executor it does not wait for a worker to be free, but runs the job itself if none has begun it.
  *
  * Returns: the job's result, or why it was not taken, as ouro_submit(). Threads: from anywhere.
  */
@@ -269,15 +269,15 @@ OURO_API void ouro_job_set_state(struct ouro_job *job, void *state);
 
 /* ---- many jobs -------------------------------------------------------------------------------- */
 
-/* Called by the task that maps, for the results of one chunk: items [first, first + n). It may wait. Less
- * than zero ends the map with that. */
+/* Called by the task that maps, for the results of one chunk: items [first, first + n). It may wait; tasks
+ * that it creates end with the map. Less than zero ends the map with that. */
 typedef int ouro_map_fn(void *arg, size_t first, size_t n);
 
 /* How an array is spread over jobs. Begin with OURO_MAP_OPTIONS_INIT; zero always means the default. */
 struct ouro_map_options {
-        size_t size;       /* sizeof(struct ouro_map_options) */
-        size_t chunk;      /* items to a job; default: 4 jobs for each worker, at most 1000 items a job */
-        size_t ahead;      /* jobs that may be out at a time; default: 2 for each worker */
+        size_t size;  /* sizeof(struct ouro_map_options) */
+        size_t chunk; /* items to a job; default: 4 jobs for each worker, at most 1000 items a job */
+        size_t ahead; /* chunks that may be out, or not yet told of, at a time; default: 2 for each worker */
         ouro_map_fn *each; /* told of chunks as their results are there; default: none */
         void *arg;         /* passed to it */
         bool as_completed; /* each is told in the order in which chunks end; default: in the array's order */
@@ -370,7 +370,9 @@ struct ouro_stats {
  * @executor: not freed meanwhile
  * @ret_stats: its size set
  *
- * The numbers are of nearly one moment. Returns: 0, -EINVAL: NULL or a wrong size. Threads: from anywhere.
+ * The numbers are of nearly one moment. A struct of an older header gets what it knows.
+ *
+ * Returns: 0, -EINVAL: NULL, or larger than this library knows. Threads: from anywhere.
  */
 OURO_API int ouro_executor_stats(ouro_executor *executor, struct ouro_stats *ret_stats);
 
