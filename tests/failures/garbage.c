@@ -340,6 +340,29 @@ IN_LOOP(garbage, f85_a_backtrace_has_an_end_whatever_is_written_there)
         return 0;
 }
 
+static intptr_t blame_the_initializer(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+{
+        uint64_t bytes;
+        struct lane_head *head = find_lane(&bytes);
+
+        (void)job, (void)in, (void)out;
+        atomic_store(&head->phase_error, -EIO);
+        atomic_store(&head->phase, LANE_BROKEN);
+        _exit(3); /* as it does then */
+}
+
+IN_LOOP(garbage, f85_no_job_can_break_its_pool)
+{
+        ouro_executor *pool = open_pool(2);
+
+        for (int i = 0; i < 4; i++) {
+                EQ(ouro_call(pool, blame_the_initializer, OURO_NO_IN, OURO_NO_OUT, NULL), -EOWNERDEAD);
+                check_all_right(pool);
+        }
+        EQ(ouro_executor_close(pool), 0);
+        return 0;
+}
+
 /* ---- output ---- */
 
 static intptr_t flood(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
