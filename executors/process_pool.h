@@ -320,6 +320,10 @@ void pool_cancel_all(struct process_pool *pool, bool running, struct later *late
 void report_death(struct record *record, const struct zygote_message *died, bool quarantined);
 void report_done(struct record *record); /* where there is something to tell */
 
+/* ---- overstay.c: with the lock, from the supervisor ---- */
+void overstay_end(struct process_pool *pool, struct worker *worker, int64_t now_ns, int64_t *due_ns,
+                  struct later *later);
+
 /* ---- spawn.c: without the lock, but for the last ---- */
 int zygote_start(struct process_pool *pool);
 int worker_spawn(struct process_pool *pool, struct worker *worker, struct seat *seat);
