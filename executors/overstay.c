@@ -1,8 +1,8 @@
 /* overstay.c - workers that do not end by themselves.
  *
- * A job may have left its worker so that it never ends, and then nobody takes its place and its pool cannot be
- * closed. One that has been told to end, and has nothing else to do, must soon be seen to; before its first
- * job nothing but its initializer can delay it. */
+ * A job may have left its worker so that it never ends, and then nobody takes its place and its pool cannot
+ * be closed. One that has been told to end, and has nothing else to do, must soon be seen to; before its
+ * first job nothing but its initializer can delay it. */
 #include "executors/process_pool.h"
 
 static const int64_t BEGINS_NS = INT64_C(3) * 1000 * 1000 * 1000;
