@@ -130,6 +130,8 @@ struct worker {
         int64_t born_ns;
         int64_t seen_ns; /* when the supervisor saw given change */
         uint64_t seen_given;
+        bool stuck; /* at the watchdog's last look, with this entry */
+        uint64_t stuck_at;
 };
 
 struct function {
@@ -160,6 +162,8 @@ struct process_pool {
         size_t queue;
         bool wants_room, closing, broken;
         bool cancelling; /* nothing that has not begun shall begin */
+        bool watching;   /* the supervisor will look at busy workers */
+        int64_t look_ns; /* when it does */
         struct line line;
         struct ouro_list busy;
         struct ouro_list loads[AHEAD_MOST + 1]; /* workers that take jobs, by load; the last: without room */
@@ -318,6 +322,9 @@ void pool_cancel_all(struct process_pool *pool, bool running, struct later *late
 /* ---- report.c ---- */
 void report_death(struct record *record, const struct zygote_message *died, bool quarantined);
 void report_done(struct record *record); /* where there is something to tell */
+
+/* ---- watchdog.c ---- */
+void watchdog(struct process_pool *pool, int64_t now_ns, int64_t *due_ns, struct later *later);
 
 /* ---- spawn.c: without the lock, but for the last ---- */
 int zygote_start(struct process_pool *pool);

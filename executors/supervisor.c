@@ -378,8 +378,11 @@ static int64_t do_due(struct process_pool *pool)
                 replace_zygote(pool, now_ns, &due_ns);
         later_init(&later);
         pool_lock(pool);
-        if (!pool->zygote_died)
+        if (!pool->zygote_died) {
+                watchdog(pool, now_ns, &due_ns, &later);
+                dispatch(pool, &later);
                 look_at_workers(pool, now_ns, &due_ns, &later);
+        }
         later.nudge = false; /* that is us */
         pool_unlock(pool, &later);
         workers_bury(pool);
