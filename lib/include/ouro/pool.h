@@ -164,6 +164,9 @@ struct ouro_process_options {
  * descriptors, locks and threads are not there. Several loops may share the pool. The host gets no SIGCHLD
  * for workers, and wait(2) never sees them.
  *
+ * Processes that a job starts end with its worker at the latest; those in the background, whose parent has
+ * ended, also when another worker of the pool ends. They do not have the arena.
+ *
  * It waits, for some milliseconds, until the zygote has answered.
  *
  * Returns: 0, -EINVAL: an option is out of range, or NULL; -EBUSY: start by fork in a process with several
