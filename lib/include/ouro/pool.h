@@ -116,7 +116,8 @@ struct ouro_process_options {
 
         /* Life of a worker. */
         ouro_job_fn *initializer; /* as struct ouro_thread_options; in the worker, before its first job */
-        ouro_job_fn *finalizer;   /* in a worker that ends by itself; not in one that is killed */
+        ouro_job_fn *finalizer;   /* in a worker that ends by itself; not in one that is killed, as one is
+                                     that takes longer than a minute for this */
         struct ouro_in in;        /* for both */
         int64_t grace_ns; /* between SIGTERM and SIGKILL when a job is cancelled; default 1 s; less than zero:
                              SIGKILL at once */
