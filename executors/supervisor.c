@@ -105,6 +105,7 @@ static void look_at_workers(struct process_pool *pool, int64_t now_ns, int64_t *
                 if (all_done(pool) && pool->kill_all && !worker->doomed)
                         worker_doom(pool, worker, pool->options.grace_ns, later);
                 retire_idle(pool, worker, now_ns, due_ns, later);
+                overstay_end(pool, worker, now_ns, due_ns, later);
                 kill_doomed(worker, now_ns, due_ns);
         }
 }
@@ -378,8 +379,11 @@ static int64_t do_due(struct process_pool *pool)
                 replace_zygote(pool, now_ns, &due_ns);
         later_init(&later);
         pool_lock(pool);
-        if (!pool->zygote_died)
+        if (!pool->zygote_died) {
+                watchdog(pool, now_ns, &due_ns, &later);
+                dispatch(pool, &later);
                 look_at_workers(pool, now_ns, &due_ns, &later);
+        }
         later.nudge = false; /* that is us */
         pool_unlock(pool, &later);
         workers_bury(pool);
