@@ -127,6 +127,7 @@ struct worker {
         bool termed, killed; /* has got its SIGTERM, its SIGKILL */
         bool garbled;        /* it has written what cannot be: its entries are not looked at any more */
         int64_t kill_ns;     /* doomed: when it gets SIGKILL */
+        int64_t free_ns;     /* stopping: when it was first, or last, seen to have nothing else to do; or 0 */
         int64_t born_ns;
         int64_t seen_ns; /* when the supervisor saw given change */
         uint64_t seen_given;
@@ -322,6 +323,10 @@ void pool_cancel_all(struct process_pool *pool, bool running, struct later *late
 /* ---- report.c ---- */
 void report_death(struct record *record, const struct zygote_message *died, bool quarantined);
 void report_done(struct record *record); /* where there is something to tell */
+
+/* ---- overstay.c: with the lock, from the supervisor ---- */
+void overstay_end(struct process_pool *pool, struct worker *worker, int64_t now_ns, int64_t *due_ns,
+                  struct later *later);
 
 /* ---- watchdog.c ---- */
 void watchdog(struct process_pool *pool, int64_t now_ns, int64_t *due_ns, struct later *later);

@@ -105,6 +105,7 @@ static void look_at_workers(struct process_pool *pool, int64_t now_ns, int64_t *
                 if (all_done(pool) && pool->kill_all && !worker->doomed)
                         worker_doom(pool, worker, pool->options.grace_ns, later);
                 retire_idle(pool, worker, now_ns, due_ns, later);
+                overstay_end(pool, worker, now_ns, due_ns, later);
                 kill_doomed(worker, now_ns, due_ns);
         }
 }
