@@ -12,7 +12,6 @@
 
 #include <ouro.h>
 
-#include "support/limits.h"
 #include "support/run.h"
 #include "support/temp_dir.h"
 
@@ -456,20 +455,4 @@ RUN(arena_pool, each_kind_has_its_own_call)
         cr_assert(ouro_arena_alloc_for(pool, 0, mib, &span) == 0, "and another's is not");
         close_pool(pool);
         close_pool(threads);
-}
-
-Test(arena_pool, a_pool_whose_window_is_not_allowed_is_not_opened)
-{
-        struct ouro_process_options options = OURO_PROCESS_OPTIONS_INIT;
-        struct rlimit before = limit_address_space(2ULL << 30);
-        ouro_executor *pool = NULL;
-
-        options.workers = 1;
-        options.message_bytes = 16 * mib;
-        cr_expect(ouro_process_pool_open(&options, &pool) == -ENOMEM && !pool, "16 GiB by default");
-        options.arena_bytes = 64 * mib;
-        cr_expect(ouro_process_pool_open(&options, &pool) == 0);
-        if (pool)
-                cr_expect(ouro_executor_close(pool) == 0);
-        limit_restore(before);
 }

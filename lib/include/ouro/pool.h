@@ -116,7 +116,8 @@ struct ouro_process_options {
 
         /* Life of a worker. */
         ouro_job_fn *initializer; /* as struct ouro_thread_options; in the worker, before its first job */
-        ouro_job_fn *finalizer;   /* in a worker that ends by itself; not in one that is killed */
+        ouro_job_fn *finalizer;   /* in a worker that ends by itself; not in one that is killed, as one is
+                                     that takes longer than a minute for this */
         struct ouro_in in;        /* for both */
         int64_t grace_ns; /* between SIGTERM and SIGKILL when a job is cancelled; default 1 s; less than zero:
                              SIGKILL at once */
@@ -162,6 +163,9 @@ struct ouro_process_options {
  * A worker has not run main: it has what constructors made, and what the initializer makes. The host's
  * descriptors, locks and threads are not there. Several loops may share the pool. The host gets no SIGCHLD
  * for workers, and wait(2) never sees them.
+ *
+ * Processes that a job starts end with its worker at the latest; those in the background, whose parent has
+ * ended, also when another worker of the pool ends. They do not have the arena.
  *
  * It waits, for some milliseconds, until the zygote has answered.
  *
