@@ -119,7 +119,7 @@ def limit_text(limit):
     if limit is None:
         return ""
     what, relation, bound = limit
-    return f"{relation} {bound:g}" + (" x" if what == "ratio" else "")
+    return f"{relation} {bound:,.10g}" + (" x" if what == "ratio" else "")
 
 
 def met(limit, entry):

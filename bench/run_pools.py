@@ -44,8 +44,8 @@ INSIDE = [
         ("processes_queued_memory", "100,000 queued process jobs, each", ("ratio", AT_MOST, 1.1)),
     ]),
     ("pools_map", [
-        ("threads_map", "map of pure CPU time, threads, an item", ("ratio", AT_LEAST, 1.9)),
-        ("processes_map", "map of pure CPU time, processes, an item", ("ratio", AT_LEAST, 1.9)),
+        ("threads_map", "map of pure CPU time by one thread, an item", ("ratio", AT_LEAST, 1.9)),
+        ("processes_map", "map of pure CPU time by one process, an item", ("ratio", AT_LEAST, 1.9)),
     ]),
 ]
 

@@ -107,6 +107,7 @@ static int open_part(struct arena *arena, unsigned i)
                 goto close_file;
         mapped = mmap(base, arena->part_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, part->fd, 0);
         errno = saved_errno;
+        (void)sys_result(munlock(base, arena->part_bytes)); /* spans are locked by who wants that */
         r = mapped == MAP_FAILED ? -ENOMEM : sys_result(madvise(base, arena->part_bytes, MADV_DONTFORK));
         if (r == 0)
                 return 0;

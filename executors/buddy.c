@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/sys.h"
 #include "executors/buddy.h"
+#include "executors/lazy.h"
 
 enum { LEVELS_MOST = 32 };
 
@@ -70,7 +71,6 @@ int buddy_init(struct buddy *buddy, uint64_t bytes, uint64_t least_bytes)
 {
         unsigned shift, top = 0;
         size_t shortage_bytes;
-        int saved_errno = errno;
         void *shortage;
 
         if (least_bytes == 0 || (least_bytes & (least_bytes - 1)) != 0 || bytes < least_bytes)
@@ -80,10 +80,8 @@ int buddy_init(struct buddy *buddy, uint64_t bytes, uint64_t least_bytes)
                 if (++top > LEVELS_MOST)
                         return -EINVAL;
         shortage_bytes = (size_t)2 << top;
-        shortage = mmap(NULL, shortage_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        errno = saved_errno;
-        if (shortage == MAP_FAILED)
+        shortage = lazy_map(shortage_bytes, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+        if (!shortage)
                 return -ENOMEM;
         (void)sys_result(madvise(shortage, shortage_bytes, MADV_NOHUGEPAGE)); /* else 2 MiB for each level */
         *buddy = (struct buddy){

@@ -6,4 +6,8 @@
 #define MFD_NOEXEC_SEAL 8U /* Linux 6.3 */
 #endif
 
+#ifndef PIDFD_SIGNAL_PROCESS_GROUP
+#define PIDFD_SIGNAL_PROCESS_GROUP (1U << 2) /* Linux 6.9 */
+#endif
+
 #endif

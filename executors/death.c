@@ -231,7 +231,8 @@ void worker_died(struct process_pool *pool, struct worker *worker, const struct 
         collect_worker(pool, worker, later);
         lost = clear_lane(pool, worker, died, later);
         leave_seat(pool, worker, ended_cleanly(worker, died));
-        if (phase == LANE_BROKEN && died)
+        /* Whoever has done or begun a job has had its initializer: it lies, and breaks nothing but itself. */
+        if (phase == LANE_BROKEN && died && !lost && worker->done == 0)
                 pool_break(pool, "its initializer failed", atomic_load(&worker->lane.head->phase_error),
                            later);
         else if (useless && !lost && worker->done == 0)

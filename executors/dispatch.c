@@ -45,6 +45,8 @@ static void fill_entry(struct process_pool *pool, struct record *record, struct 
         if (record->flags & LANE_TIMED)
                 atomic_store_explicit(&note->began_ns, 0, memory_order_relaxed);
         functions_tell(&pool->functions, worker);
+        if (unlikely(!pool->watching))
+                pool->watching = later->nudge = true;
         worker->records[n & lane->mask] = record;
         worker->next = n + 1;
         record->state = RECORD_HANDED;

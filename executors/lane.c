@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "executors/compat.h"
 #include "executors/lane.h"
+#include "executors/lazy.h"
 
 enum { LANE_PAGE = 4096 };
 
@@ -70,10 +71,10 @@ static void set_places(struct lane *lane, char *base, const struct lane_head *he
 
 static int map_memory(int fd, uint64_t bytes, char **ret_base)
 {
-        void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+        void *base = lazy_map(bytes, MAP_SHARED, fd);
         int error;
 
-        if (base == MAP_FAILED)
+        if (!base)
                 return -ENOMEM;
         error = sys_result(madvise(base, bytes, MADV_DONTFORK));
         if (error < 0) {

@@ -356,6 +356,7 @@ static int refused(const char *why)
 int launch_zygote(enum ouro_start start, const char *helper, int *ret_socket)
 {
         const char *why;
+        int error;
 
         if (takeover_pending())
                 return refused("a constructor opens it: the zygote would run that, too");
@@ -366,7 +367,9 @@ int launch_zygote(enum ouro_start start, const char *helper, int *ret_socket)
                 return refused(why);
         if (start == OURO_START_HELPER)
                 return launch_helper(helper, ret_socket);
-        why = program_not_taken_over();
+        error = program_not_taken_over(&why);
+        if (error < 0)
+                return error;
         if (!why)
                 return launch_program(ret_socket);
         if (start == OURO_START_EXEC)

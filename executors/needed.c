@@ -134,12 +134,12 @@ static int look_at_all(struct dl_phdr_info *info, size_t bytes, void *arg)
         return 1;
 }
 
-bool needed_by_program(const void *address)
+int needed_by_program(const void *address)
 {
         struct search search = {.address = (uintptr_t)address, .target = SIZE_MAX};
 
         dl_iterate_phdr(look_at_all, &search);
-        return search.needed;
+        return search.files ? search.needed : -ENOMEM;
 }
 
 /* ---- */

@@ -127,9 +127,12 @@ struct worker {
         bool termed, killed; /* has got its SIGTERM, its SIGKILL */
         bool garbled;        /* it has written what cannot be: its entries are not looked at any more */
         int64_t kill_ns;     /* doomed: when it gets SIGKILL */
+        int64_t free_ns;     /* stopping: when it was first, or last, seen to have nothing else to do; or 0 */
         int64_t born_ns;
         int64_t seen_ns; /* when the supervisor saw given change */
         uint64_t seen_given;
+        bool stuck; /* at the watchdog's last look, with this entry */
+        uint64_t stuck_at;
 };
 
 struct function {
@@ -160,6 +163,8 @@ struct process_pool {
         size_t queue;
         bool wants_room, closing, broken;
         bool cancelling; /* nothing that has not begun shall begin */
+        bool watching;   /* the supervisor will look at busy workers */
+        int64_t look_ns; /* when it does */
         struct line line;
         struct ouro_list busy;
         struct ouro_list loads[AHEAD_MOST + 1]; /* workers that take jobs, by load; the last: without room */
@@ -318,6 +323,13 @@ void pool_cancel_all(struct process_pool *pool, bool running, struct later *late
 /* ---- report.c ---- */
 void report_death(struct record *record, const struct zygote_message *died, bool quarantined);
 void report_done(struct record *record); /* where there is something to tell */
+
+/* ---- overstay.c: with the lock, from the supervisor ---- */
+void overstay_end(struct process_pool *pool, struct worker *worker, int64_t now_ns, int64_t *due_ns,
+                  struct later *later);
+
+/* ---- watchdog.c ---- */
+void watchdog(struct process_pool *pool, int64_t now_ns, int64_t *due_ns, struct later *later);
 
 /* ---- spawn.c: without the lock, but for the last ---- */
 int zygote_start(struct process_pool *pool);

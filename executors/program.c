@@ -122,16 +122,23 @@ const char *program_privileged(void)
         return NULL;
 }
 
-const char *program_not_taken_over(void)
+int program_not_taken_over(const char **ret_why)
 {
+        int needed;
+
+        *ret_why = NULL;
         if (takeover_in_main())
-                return NULL;
-        if (!needed_by_program((const void *)program_not_taken_over))
-                return "ouro was loaded by dlopen(), so that a fresh execution would not load it before main";
-        if (!program_last_constructor())
-                return "this program has no constructor after which it could be taken over; let it call "
-                       "ouro_worker_main()";
-        return NULL;
+                return 0;
+        needed = needed_by_program((const void *)program_not_taken_over);
+        if (needed < 0)
+                return needed;
+        if (!needed)
+                *ret_why = "ouro was loaded by dlopen(), so that a fresh execution would not load it before "
+                           "main";
+        else if (!program_last_constructor())
+                *ret_why = "this program has no constructor after which it could be taken over; let it call "
+                           "ouro_worker_main()";
+        return 0;
 }
 
 /* ---- executing it ---- */

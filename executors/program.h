@@ -5,8 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Why a fresh execution of this program would not be taken over before main; NULL: it would be. */
-const char *program_not_taken_over(void);
+/* Why a fresh execution of this program would not be taken over before main; NULL: it would be. 0; -ENOMEM:
+ * it is not known. */
+int program_not_taken_over(const char **ret_why);
 
 /* Why nothing that this process executes can be trusted with the handshake; NULL: it can. */
 const char *program_privileged(void);

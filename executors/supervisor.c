@@ -5,7 +5,8 @@
  * thing is due. Only jobs of threads without a loop make it listen to the doorbell, like a loop.
  *
  * When the zygote has died, its workers die with it. They are waited for by their pidfds; one that the zygote
- * had no time to tell of gets a moment. Then a new zygote is started. */
+ * had no time to tell of gets a moment. Nobody is there any more to end what their jobs have left behind:
+ * that is in their process groups, and each group is the worker's own. Then a new zygote is started. */
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -17,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "executors/compat.h"
 #include "executors/launch.h"
 #include "executors/process_pool.h"
 
@@ -25,6 +27,7 @@ enum {
 };
 
 static const int64_t UNTOLD_NS = 100 * 1000 * 1000; /* for a worker without a pidfd to be gone */
+static const int64_t LOOK_NS = 1000 * 1000;
 static const int64_t SOON_NS = 1000 * 1000 * 1000;
 static const int64_t FOREVER_NS = INT64_MAX;
 
@@ -36,6 +39,14 @@ static bool lives(const struct worker *worker)
 static void send_signal(const struct worker *worker, int signal)
 {
         (void)sys_result((int)syscall(SYS_pidfd_send_signal, worker->pidfd, signal, NULL, 0));
+}
+
+/* What is in the process group that a worker leads, dead or alive. -EINVAL: this kernel cannot do that, and
+ * the group's number could be another's by now. */
+static int signal_group(const struct worker *worker, int signal)
+{
+        return sys_result(
+                (int)syscall(SYS_pidfd_send_signal, worker->pidfd, signal, NULL, PIDFD_SIGNAL_PROCESS_GROUP));
 }
 
 static void at_most(int64_t *due_ns, int64_t ns)
@@ -94,6 +105,7 @@ static void look_at_workers(struct process_pool *pool, int64_t now_ns, int64_t *
                 if (all_done(pool) && pool->kill_all && !worker->doomed)
                         worker_doom(pool, worker, pool->options.grace_ns, later);
                 retire_idle(pool, worker, now_ns, due_ns, later);
+                overstay_end(pool, worker, now_ns, due_ns, later);
                 kill_doomed(worker, now_ns, due_ns);
         }
 }
@@ -251,8 +263,10 @@ static void zygote_lost(struct process_pool *pool)
                 if (!lives(worker))
                         continue;
                 worker_unlist(pool, worker);
-                if (worker->pidfd >= 0)
-                        send_signal(worker, SIGKILL);
+                if (worker->pidfd < 0)
+                        continue;
+                send_signal(worker, SIGKILL); /* it may not have its own group yet */
+                (void)signal_group(worker, SIGKILL);
         }
         if (pool->zygote_died_ns - pool->zygote_born_ns < SOON_NS)
                 pool_crashed(pool, &later);
@@ -275,13 +289,22 @@ static void hear_all(struct process_pool *pool)
         }
 }
 
-static bool is_gone(const struct worker *worker, int64_t since_ns, int64_t now_ns)
+/* Of a group there is something left until the last of it has been reaped, for which nobody has to hurry. */
+static bool is_gone(const struct worker *worker, int64_t since_ns, int64_t now_ns, int64_t *due_ns)
 {
         struct pollfd poll_fd = {.fd = worker->pidfd, .events = POLLIN};
+        const bool late = now_ns - since_ns >= UNTOLD_NS;
 
+        if (worker->pidfd < 0 && !late)
+                at_most(due_ns, since_ns + UNTOLD_NS);
         if (worker->pidfd < 0)
-                return now_ns - since_ns >= UNTOLD_NS;
-        return sys_result(poll(&poll_fd, 1, 0)) > 0;
+                return late;
+        if (sys_result(poll(&poll_fd, 1, 0)) <= 0)
+                return false; /* its pidfd will say */
+        if (late || signal_group(worker, 0) < 0)
+                return true;
+        at_most(due_ns, now_ns + LOOK_NS);
+        return false;
 }
 
 /* Workers that have gone down with the zygote. Whether all have. */
@@ -295,10 +318,8 @@ static bool mourn(struct process_pool *pool, int64_t now_ns, int64_t *due_ns)
 
                 if (!lives(worker))
                         continue;
-                if (!is_gone(worker, pool->zygote_died_ns, now_ns)) {
+                if (!is_gone(worker, pool->zygote_died_ns, now_ns, due_ns)) {
                         all = false;
-                        if (worker->pidfd < 0)
-                                at_most(due_ns, pool->zygote_died_ns + UNTOLD_NS);
                         continue;
                 }
                 later_init(&later);
@@ -358,8 +379,11 @@ static int64_t do_due(struct process_pool *pool)
                 replace_zygote(pool, now_ns, &due_ns);
         later_init(&later);
         pool_lock(pool);
-        if (!pool->zygote_died)
+        if (!pool->zygote_died) {
+                watchdog(pool, now_ns, &due_ns, &later);
+                dispatch(pool, &later);
                 look_at_workers(pool, now_ns, &due_ns, &later);
+        }
         later.nudge = false; /* that is us */
         pool_unlock(pool, &later);
         workers_bury(pool);
@@ -368,14 +392,17 @@ static int64_t do_due(struct process_pool *pool)
         return due_ns;
 }
 
-static bool is_over(const struct process_pool *pool)
+/* With the lock: whoever closes the pool has then let go of it. */
+static bool is_over(struct process_pool *pool)
 {
-        if (!all_done(pool))
-                return false;
-        for (unsigned i = 0; i < pool->workers_len; i++)
-                if (pool->workers[i].state != WORKER_NONE)
-                        return false;
-        return true;
+        bool over;
+
+        pool_lock(pool);
+        over = all_done(pool);
+        for (unsigned i = 0; over && i < pool->workers_len; i++)
+                over = pool->workers[i].state == WORKER_NONE;
+        pthread_mutex_unlock(&pool->lock);
+        return over;
 }
 
 /* Somebody else may have read it since it was polled. */

@@ -19,6 +19,7 @@
 
 #include "base/check.h"
 #include "base/list.h"
+#include "base/spin.h"
 #include "executors/job_classes.h"
 #include "ouro/executor.h"
 
@@ -43,8 +44,8 @@ struct worker {
         unsigned number;
         enum worker_life life; /* with the lock held */
         pthread_t thread;
-        int64_t spin_now_ns; /* what has proved worth while; the worker's own */
-        bool initialized;    /* the worker's own */
+        struct spin spin; /* the worker's own */
+        bool initialized; /* the worker's own */
         char apart_from_the_rest[64];
         _Atomic(struct ouro_job *) running; /* see thread_worker.c */
         char apart_from_next[64];

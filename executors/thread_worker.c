@@ -23,7 +23,6 @@ enum {
         NAP_JOBS = 16,   /* done by others in a nap: it goes on as it did */
 };
 
-static const int64_t SPIN_LEAST_NS = 1000; /* less is not worth the two readings of the clock */
 static const int64_t NAP_NS = 100 * 1000;
 
 /* In the place of a job that is being asked. */
@@ -45,18 +44,21 @@ static void relax(void)
 static struct ouro_job *spin(struct worker *worker)
 {
         struct thread_pool *pool = worker->pool;
-        int64_t end_ns = pool_clock_ns() + worker->spin_now_ns;
+        int64_t end_ns = pool_clock_ns() + worker->spin.ns;
         struct ouro_job *job;
 
         do
                 for (int i = 0; i < SPIN_LOOKS; i++) {
-                        if ((job = job_classes_pop(&pool->jobs)) ||
-                            atomic_load_explicit(&pool->closing, memory_order_relaxed))
+                        if ((job = job_classes_pop(&pool->jobs))) {
+                                spin_paid(&worker->spin);
                                 return job;
+                        }
+                        if (atomic_load_explicit(&pool->closing, memory_order_relaxed))
+                                return NULL;
                         relax();
                 }
         while (pool_clock_ns() < end_ns);
-        worker->spin_now_ns /= 2;
+        spin_failed(&worker->spin);
         return NULL;
 }
 
@@ -67,8 +69,8 @@ static struct ouro_job *search(struct worker *worker)
         struct thread_pool *pool = worker->pool;
         struct ouro_job *job;
 
-        if (worker->spin_now_ns < SPIN_LEAST_NS ||
-            atomic_load_explicit(&pool->searching, memory_order_relaxed) >= pool->search_most)
+        if (atomic_load_explicit(&pool->searching, memory_order_relaxed) >= pool->search_most ||
+            !spin_is_due(&worker->spin))
                 return NULL;
         atomic_fetch_add(&pool->searching, 1);
         job = spin(worker);
@@ -93,11 +95,10 @@ static void nap(struct thread_pool *pool)
                  job_classes_popped(&pool->jobs) - popped >= NAP_JOBS);
 }
 
-/* Parked until there may be a job. A rest that was shorter than a spin should have been one. */
+/* Parked until there may be a job. */
 static struct ouro_job *rest(struct worker *worker, bool *ret_end)
 {
         struct thread_pool *pool = worker->pool;
-        int64_t spin_ns = pool->options.spin_ns, began_ns = spin_ns > 0 ? pool_clock_ns() : 0;
         enum park_end end = worker_park(worker);
         struct ouro_job *job = job_classes_pop(&pool->jobs);
 
@@ -108,8 +109,6 @@ static struct ouro_job *rest(struct worker *worker, bool *ret_end)
                 if (!job)
                         nap(pool);
         }
-        if (job && spin_ns > 0 && pool_clock_ns() - began_ns < spin_ns)
-                worker->spin_now_ns = spin_ns;
         return job;
 }
 

@@ -174,7 +174,7 @@ int pool_start_worker(struct thread_pool *pool, unsigned number)
 
         worker->pool = pool;
         worker->number = number;
-        worker->spin_now_ns = pool->options.spin_ns;
+        worker->spin = (struct spin){.ns = pool->options.spin_ns};
         pthread_mutex_lock(&pool->lock);
         worker->life = WORKER_LIVES;
         pool->threads_len++;

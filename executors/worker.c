@@ -25,6 +25,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/spin.h"
 #include "base/relax.h"
 #include "base/sys.h"
 #include "executors/confine.h"
@@ -51,6 +52,7 @@ struct worker {
         struct lane lane;
         const struct config *config;
         bool forked;
+        struct spin spin;
         int doorbell;
         int statm; /* or -1 */
         long page_bytes;
@@ -356,20 +358,23 @@ static bool is_news(const struct worker *worker, uint64_t n)
         return state == LANE_READY || state == LANE_TAKEN || atomic_load(&worker->lane.head->stop);
 }
 
-static bool spin(const struct worker *worker, uint64_t n)
+static bool poll_for_news(struct worker *worker, uint64_t n)
 {
         int64_t end_ns;
 
-        if (worker->config->spin_ns <= 0)
+        if (!spin_is_due(&worker->spin))
                 return is_news(worker, n);
-        end_ns = clock_ns() + worker->config->spin_ns;
+        end_ns = clock_ns() + worker->spin.ns;
         do
                 for (int i = 0; i < SPIN_LOOKS; i++) {
-                        if (is_news(worker, n))
+                        if (is_news(worker, n)) {
+                                spin_paid(&worker->spin);
                                 return true;
+                        }
                         cpu_relax();
                 }
         while (clock_ns() < end_ns);
+        spin_failed(&worker->spin);
         return false;
 }
 
@@ -377,7 +382,7 @@ static void sleep_until_news(struct worker *worker, uint64_t n)
 {
         _Atomic uint32_t *asleep = &worker->lane.head->asleep;
 
-        if (spin(worker, n))
+        if (poll_for_news(worker, n))
                 return;
         for (;;) {
                 atomic_store(asleep, 1);
@@ -439,6 +444,7 @@ _Noreturn void worker_main(const struct config *config, const struct worker_star
         worker.config = config;
         worker.forked = start->forked;
         worker.doorbell = start->doorbell;
+        worker.spin.ns = config->spin_ns;
         worker.statm = -1;
         worker.job.options = &job_defaults;
         be_a_process_of_its_own(config, start->zygote);

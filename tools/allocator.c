@@ -27,10 +27,20 @@ bool allocator_mapped_bytes(int64_t *ret_bytes)
         *ret_bytes = (int64_t)(mapped + retained);
         return true;
 }
+
+bool allocator_bounded(void)
+{
+        return true;
+}
 #else
 bool allocator_mapped_bytes(int64_t *ret_bytes)
 {
         (void)ret_bytes;
+        return false;
+}
+
+bool allocator_bounded(void)
+{
         return false;
 }
 #endif

@@ -8,4 +8,7 @@
 /* Every byte that it has mapped: in use, kept for later, and its own records. False if it cannot tell. */
 bool allocator_mapped_bytes(int64_t *ret_bytes);
 
+/* Whether a limit of writable memory (RLIMIT_DATA) is one for allocations: a sanitizer maps far more. */
+bool allocator_bounded(void);
+
 #endif

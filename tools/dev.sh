@@ -2,7 +2,7 @@
 # dev.sh - the commands of those who work on ouro: install what is missing, build, run. Safe to repeat.
 #
 #   sh tools/dev.sh test [NAME...]     the whole suite, on every backend; last line "N passed, N failed"
-#   sh tools/dev.sh stress [ARG...]    ten seconds of mixed load; ARGs go to `ouro stress`
+#   sh tools/dev.sh stress [ARG...]    ten seconds of mixed load on both pools; ARGs go to `ouro stress`
 #   sh tools/dev.sh bench [ARG...]     the benchmarks; ARGs go to bench/run.sh
 #   sh tools/dev.sh sanitize           the suite under ASan and UBSan, and the plain programs under TSan
 #   sh tools/dev.sh format [--check]   lay the code out, or tell what is not laid out

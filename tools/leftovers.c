@@ -1,4 +1,4 @@
-/* leftovers.c - what a run has not given back: descriptors, threads, mappings.
+/* leftovers.c - what a run has not given back: descriptors, threads, children, mappings, names.
  *
  * The lists are sorted, so that a comparison is one walk along both. A name may stand in a list several
  * times: each counts. */
@@ -114,6 +114,87 @@ static int list_described(const char *path, void (*describe)(const char *, char 
         return r;
 }
 
+static void describe_child(unsigned pid, char *name, size_t room)
+{
+        char path[64], command[32] = "gone";
+        FILE *file;
+
+        snprintf(path, sizeof(path), "/proc/%u/comm", pid);
+        file = fopen(path, "re");
+        if (file) {
+                if (fgets(command, sizeof(command), file))
+                        command[strcspn(command, "\n")] = '\0';
+                fclose(file);
+        }
+        snprintf(name, room, "%u %s", pid, command);
+}
+
+/* Those of one thread. A kernel without this file, or a thread that has ended, tells of none. */
+static int add_children(const char *thread, struct names *children)
+{
+        char path[64], name[64];
+        unsigned pid;
+        FILE *file;
+        int r = 0;
+
+        snprintf(path, sizeof(path), "/proc/self/task/%.20s/children", thread);
+        file = fopen(path, "re");
+        if (!file)
+                return 0;
+        while (r == 0 && fscanf(file, "%u", &pid) == 1) {
+                describe_child(pid, name, sizeof(name));
+                r = names_add(children, name);
+        }
+        fclose(file);
+        return r;
+}
+
+static int list_children(struct names *children)
+{
+        struct names threads = {0};
+        int r = list_entries("/proc/self/task", &threads);
+
+        for (size_t i = 0; i < threads.count && r == 0; i++)
+                r = add_children(threads.items[i], children);
+        names_free(&threads);
+        return r;
+}
+
+static bool is_of_a_run(const char *name)
+{
+        return strncmp(name, "ouro", 4) == 0 && strncmp(name, "ouro-stress-", 12) != 0 &&
+               strncmp(name, "ouro-test-", 10) != 0;
+}
+
+/* A directory that is not there, or cannot be read, holds nothing of ours. */
+static int list_names(const char *path, struct names *names)
+{
+        struct names entries = {0};
+        char name[PATH_MAX];
+        int r = list_entries(path, &entries);
+
+        if (r < 0 && r != -ENOMEM)
+                r = 0;
+        for (size_t i = 0; i < entries.count && r == 0; i++) {
+                if (!is_of_a_run(entries.items[i]))
+                        continue;
+                snprintf(name, sizeof(name), "%s/%s", path, entries.items[i]);
+                r = names_add(names, name);
+        }
+        names_free(&entries);
+        return r;
+}
+
+static int list_all_names(struct names *names)
+{
+        const char *temporary = getenv("TMPDIR");
+        int r = list_names("/dev/shm", names);
+
+        if (!temporary || temporary[0] == '\0')
+                temporary = "/tmp";
+        return r < 0 ? r : list_names(temporary, names);
+}
+
 /* One line of /proc/self/maps: "start-end perms offset device inode   name". */
 static int count_mapping(const char *line, struct snapshot *snapshot)
 {
@@ -176,6 +257,10 @@ int snapshot_take(struct snapshot *snapshot)
         r = list_described("/proc/self/fd", describe_descriptor, &taken.descriptors);
         if (r == 0)
                 r = list_described("/proc/self/task", describe_thread, &taken.threads);
+        if (r == 0)
+                r = list_children(&taken.children);
+        if (r == 0)
+                r = list_all_names(&taken.names);
         /* Listing allocates, and might map between the two readings: take them until nothing moved. */
         do {
                 names_free(&taken.mappings);
@@ -192,6 +277,8 @@ int snapshot_take(struct snapshot *snapshot)
         taken.anonymous_bytes -= allocator_bytes;
         names_sort(&taken.descriptors);
         names_sort(&taken.threads);
+        names_sort(&taken.children);
+        names_sort(&taken.names);
         names_sort(&taken.mappings);
         *snapshot = taken;
         return 0;
@@ -201,6 +288,8 @@ void snapshot_free(struct snapshot *snapshot)
 {
         names_free(&snapshot->descriptors);
         names_free(&snapshot->threads);
+        names_free(&snapshot->children);
+        names_free(&snapshot->names);
         names_free(&snapshot->mappings);
 }
 
@@ -227,6 +316,8 @@ void leftovers_compare(const struct snapshot *before, const struct snapshot *aft
 {
         compare_lists(&before->descriptors, &after->descriptors, &ret_leftovers->descriptors);
         compare_lists(&before->threads, &after->threads, &ret_leftovers->threads);
+        compare_lists(&before->children, &after->children, &ret_leftovers->children);
+        compare_lists(&before->names, &after->names, &ret_leftovers->names);
         compare_lists(&before->mappings, &after->mappings, &ret_leftovers->mappings);
         ret_leftovers->anonymous_known = before->anonymous_known && after->anonymous_known;
         ret_leftovers->anonymous_before_bytes = before->anonymous_bytes;
@@ -235,7 +326,7 @@ void leftovers_compare(const struct snapshot *before, const struct snapshot *aft
 
 bool leftovers_none(const struct leftovers *leftovers)
 {
-        return leftovers->descriptors.extra == 0 && leftovers->threads.extra == 0 &&
+        return leftovers_none_open(leftovers) && leftovers->names.extra == 0 &&
                leftovers->mappings.extra == 0 &&
                (!leftovers->anonymous_known ||
                 leftovers->anonymous_after_bytes <= leftovers->anonymous_before_bytes);
@@ -243,7 +334,8 @@ bool leftovers_none(const struct leftovers *leftovers)
 
 bool leftovers_none_open(const struct leftovers *leftovers)
 {
-        return leftovers->descriptors.extra == 0 && leftovers->threads.extra == 0;
+        return leftovers->descriptors.extra == 0 && leftovers->threads.extra == 0 &&
+               leftovers->children.extra == 0;
 }
 
 int leftovers_settle(const struct snapshot *before, int64_t limit_ns, leftovers_fn *settled,

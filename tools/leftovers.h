@@ -1,9 +1,12 @@
-/* leftovers.h - what a run has not given back: descriptors, threads, mappings.
+/* leftovers.h - what a run has not given back: descriptors, threads, children, mappings, names.
  *
  * What is compared is what the kernel tells of the process, before and after, as lists of names:
  *
  *   descriptors   number and target of each
  *   threads       number and name of each; the kernel's own workers for a ring stand there too
+ *   children      number and name of each, whatever signal it ends with; as far as this kernel tells
+ *   names         what begins with "ouro" in /dev/shm and in the directory for temporary files, but for what
+ *                 other runs of this command and of the tests may have there at the same time
  *   mappings      the name of each mapping that has one: files, rings, memfds, shared memory. Not the heap
  *                 and the main stack, which only grow.
  *
@@ -25,6 +28,8 @@ struct names {
 struct snapshot {
         struct names descriptors;
         struct names threads;
+        struct names children;
+        struct names names;
         struct names mappings;
         bool anonymous_known;
         int64_t anonymous_bytes; /* mapped without a name, and not by the allocator */
@@ -40,6 +45,8 @@ struct leftover {
 struct leftovers {
         struct leftover descriptors;
         struct leftover threads;
+        struct leftover children;
+        struct leftover names;
         struct leftover mappings;
         bool anonymous_known;
         int64_t anonymous_before_bytes;
@@ -53,7 +60,7 @@ void snapshot_free(struct snapshot *snapshot);
 void leftovers_compare(const struct snapshot *before, const struct snapshot *after,
                        struct leftovers *ret_leftovers);
 
-/* Whether all was given back; and whether at least no descriptor and no thread is left. */
+/* Whether all was given back; and whether at least no descriptor, thread or child is left. */
 typedef bool leftovers_fn(const struct leftovers *leftovers);
 leftovers_fn leftovers_none;
 leftovers_fn leftovers_none_open;

@@ -1,6 +1,6 @@
 /* marks.c - which job ran how often, and what its waiter was told.
  *
- * Two bytes a job, in chunks that never move. A sweep reads the runs without an order: it comes after the
+ * Four bytes a job, in chunks that never move. A sweep reads the runs without an order: it comes after the
  * pool has been closed. */
 #include "marks.h"
 
@@ -41,11 +41,28 @@ struct mark *marks_add(struct marks *marks)
         return mark;
 }
 
+struct mark *marks_at(const struct marks *marks, uint64_t number)
+{
+        if (number >= marks->used)
+                return NULL;
+        return &marks->chunks[number / CHUNK_MARKS][number % CHUNK_MARKS];
+}
+
 void mark_ran(struct mark *mark)
 {
         /* Were it to wrap, 256 runs would look like none. */
         if (atomic_fetch_add_explicit(&mark->runs, 1, memory_order_relaxed) == UINT8_MAX)
                 atomic_store_explicit(&mark->runs, UINT8_MAX, memory_order_relaxed);
+}
+
+bool mark_ran_again(struct mark *mark, unsigned attempt)
+{
+        uint8_t bit = (uint8_t)(1u << (attempt < 8 ? attempt : 7));
+        bool seen = mark->attempts & bit;
+
+        mark_ran(mark);
+        mark->attempts |= bit;
+        return !seen && attempt <= mark->retries;
 }
 
 static void sweep_one(const struct mark *mark, struct job_totals *job)
@@ -54,7 +71,7 @@ static void sweep_one(const struct mark *mark, struct job_totals *job)
 
         job->submitted++;
         job->runs += runs;
-        if (runs > 1)
+        if (runs > 1u + mark->retries)
                 job->repeated++;
         switch ((enum mark_fate)mark->fate) {
         case MARK_OPEN:
@@ -67,6 +84,9 @@ static void sweep_one(const struct mark *mark, struct job_totals *job)
                 break;
         case MARK_CANCELLED:
                 job->cancelled++;
+                break;
+        case MARK_DIED:
+                job->died++;
                 break;
         case MARK_FAILED:
                 job->failed++;

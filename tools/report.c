@@ -53,8 +53,9 @@ void report_live(struct live *live, unsigned second, const struct stress_totals 
 
 void report_begin(const struct stress_options *options)
 {
-        printf("ouro %s stress: %.1f s, %u connections, %u tasks, seed %" PRIu64 "\n", ouro_version(),
-               (double)options->duration_ns / 1e9, options->connections, options->tasks, options->seed);
+        printf("ouro %s stress: %.1f s%s, %u connections, %u tasks, seed %" PRIu64 "\n", ouro_version(),
+               (double)options->duration_ns / 1e9, options->chaos ? " of chaos" : "", options->connections,
+               options->tasks, options->seed);
         fflush(stdout);
 }
 
@@ -85,6 +86,43 @@ static void print_kind(const struct kind_totals *kind, const char *name, int64_t
                kind->expired);
 }
 
+static void print_kills(const struct stress_outcome *outcome)
+{
+        const struct chaos_totals *chaos = &outcome->totals->chaos;
+        const struct process_totals *process = &outcome->totals->process;
+        char p50[16], p99[16], most[16];
+
+        printf("%-28s %8s\n", "kill", "times");
+        for (unsigned kill = CHAOS_NONE + 1; kill < CHAOS_KILLS; kill++)
+                printf("%-28s %8" PRIu64 "\n", chaos_kill_names[kill], chaos->kills[kill]);
+        printf("\nworkers: %" PRIu64 ", restarted %" PRIu64 " times, recycled %" PRIu64 " times\n",
+               process->workers, process->restarts, process->recycled);
+        printf("jobs: %" PRIu64 " died with their worker, %" PRIu64
+               " of them with the zygote; begun again %" PRIu64 " times, given up %" PRIu64 "; %" PRIu64
+               " backtraces\n",
+               process->job.died, chaos->with_zygote, process->retried, chaos->quarantined,
+               chaos->backtraces);
+        printf("a worker that was killed was replaced after %s (p50), %s (p99), %s at most\n",
+               time_text(histogram_quantile(&chaos->replaced_ns, 0.5), p50),
+               time_text(histogram_quantile(&chaos->replaced_ns, 0.99), p99),
+               time_text(chaos->replaced_ns.max, most));
+        printf("full strength after calm: %s (p50), %s at most, %" PRIu64 " times\n\n",
+               time_text(histogram_quantile(&chaos->strength_ns, 0.5), p50),
+               time_text(chaos->strength_ns.max, most), chaos->calms);
+}
+
+static void print_blocked(const struct blocked_totals *blocked)
+{
+        char p999[16], longest[16], queued[16], own[16];
+
+        printf("loop blocked: %s (p99.9), %s at most (%s of it waiting for a processor), %s at most without "
+               "such waiting\n\n",
+               time_text(histogram_quantile(&blocked->gap_ns, 0.999), p999),
+               time_text((uint64_t)blocked->longest_ns, longest),
+               time_text((uint64_t)blocked->longest_queued_ns, queued),
+               time_text((uint64_t)blocked->longest_own_ns, own));
+}
+
 void report_table(const struct stress_outcome *outcome)
 {
         printf("\n%-8s %8s %12s %12s %11s %11s %11s %8s %9s %8s\n", "work", "workers", "count", "per second",
@@ -92,8 +130,11 @@ void report_table(const struct stress_outcome *outcome)
         for (unsigned i = 0; i < STRESS_KINDS; i++)
                 if (outcome->totals->kinds[i].workers > 0)
                         print_kind(&outcome->totals->kinds[i], stress_kind_names[i], outcome->elapsed_ns);
-        printf("\npeak memory %.1f MiB, backend %s, %.2f s\n\n", (double)outcome->peak_bytes / (1 << 20),
+        printf("\npeak memory %.1f MiB, backend %s, %.2f s\n", (double)outcome->peak_bytes / (1 << 20),
                outcome->backend, (double)outcome->elapsed_ns / 1e9);
+        print_blocked(&outcome->totals->blocked);
+        if (outcome->with_chaos)
+                print_kills(outcome);
 }
 
 void report_verdict(const struct verdict *verdict, bool quiet)

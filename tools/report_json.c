@@ -33,6 +33,9 @@ static void add_options(struct json_object *to, const struct stress_options *opt
         add_u64(to, "connections", options->connections);
         add_u64(to, "tasks", options->tasks);
         add_u64(to, "threads", options->threads);
+        if (!options->no_processes)
+                add_u64(to, "processes", options->processes);
+        json_object_object_add(to, "chaos", json_object_new_boolean(options->chaos));
         add_u64(to, "seed", options->seed);
 }
 
@@ -76,10 +79,69 @@ static void add_jobs(struct json_object *to, const struct job_totals *job)
         add_u64(to, "runs", job->runs);
         add_u64(to, "done", job->done);
         add_u64(to, "cancelled", job->cancelled);
+        add_u64(to, "died", job->died);
         add_u64(to, "failed", job->failed);
         add_u64(to, "lost", job->lost);
         add_u64(to, "repeated", job->repeated);
         add_u64(to, "untold", job->untold);
+}
+
+static void add_processes(struct json_object *to, const struct process_totals *process)
+{
+        add_u64(to, "workers", process->workers);
+        add_jobs(add_object(to, "jobs"), &process->job);
+        add_u64(to, "unduly", process->unduly);
+        add_u64(to, "bad_records", process->bad_records);
+        add_u64(to, "wrong", process->wrong);
+        add_u64(to, "torn", process->torn);
+        add_u64(to, "late_writes", process->late_writes);
+        add_u64(to, "from_arena", process->from_arena);
+        add_u64(to, "idempotent", process->idempotent);
+        add_u64(to, "nameless", process->nameless);
+        add_u64(to, "nameless_done", process->nameless_done);
+        add_u64(to, "nameless_runs", process->nameless_runs);
+        add_u64(to, "restarts", process->restarts);
+        add_u64(to, "recycled", process->recycled);
+        add_u64(to, "retried", process->retried);
+}
+
+static void add_times(struct json_object *to, const char *name, const struct histogram *histogram)
+{
+        struct json_object *object = add_object(to, name);
+
+        add_u64(object, "count", histogram->count);
+        add_u64(object, "p50_ns", histogram_quantile(histogram, 0.5));
+        add_u64(object, "p99_ns", histogram_quantile(histogram, 0.99));
+        add_u64(object, "max_ns", histogram->max);
+}
+
+static void add_chaos(struct json_object *to, const struct chaos_totals *chaos)
+{
+        struct json_object *kills = add_object(to, "kills");
+
+        for (unsigned kill = CHAOS_NONE + 1; kill < CHAOS_KILLS; kill++)
+                add_u64(kills, chaos_kill_names[kill], chaos->kills[kill]);
+        add_u64(to, "reports", chaos->reports);
+        add_u64(to, "reports_missing", chaos->reports_missing);
+        add_u64(to, "reports_odd", chaos->reports_odd);
+        add_u64(to, "unasked", chaos->unasked);
+        add_u64(to, "survived", chaos->survived);
+        add_u64(to, "backtraces", chaos->backtraces);
+        add_u64(to, "quarantined", chaos->quarantined);
+        add_u64(to, "with_zygote", chaos->with_zygote);
+        add_u64(to, "calms", chaos->calms);
+        add_u64(to, "calms_short", chaos->calms_short);
+        add_u64(to, "unserved", chaos->unserved);
+        add_times(to, "full_strength", &chaos->strength_ns);
+        add_times(to, "replaced", &chaos->replaced_ns);
+}
+
+static void add_blocked(struct json_object *to, const struct blocked_totals *blocked)
+{
+        add_u64(to, "longest_ns", (uint64_t)blocked->longest_ns);
+        add_u64(to, "longest_queued_ns", (uint64_t)blocked->longest_queued_ns);
+        add_u64(to, "longest_own_ns", (uint64_t)blocked->longest_own_ns);
+        add_u64(to, "p999_ns", histogram_quantile(&blocked->gap_ns, 0.999));
 }
 
 static void add_leftover(struct json_object *to, const char *name, const struct leftover *leftover)
@@ -99,6 +161,8 @@ static void add_leftovers(struct json_object *to, const struct leftovers *leftov
 
         add_leftover(to, "descriptors", &leftovers->descriptors);
         add_leftover(to, "threads", &leftovers->threads);
+        add_leftover(to, "children", &leftovers->children);
+        add_leftover(to, "names", &leftovers->names);
         add_leftover(to, "mappings", &leftovers->mappings);
         if (!leftovers->anonymous_known)
                 return;
@@ -141,6 +205,11 @@ static struct json_object *whole_report(const struct stress_options *options,
                          outcome->elapsed_ns);
         add_echo(add_object(root, "echo"), &outcome->totals->echo);
         add_jobs(add_object(root, "jobs"), &outcome->totals->job);
+        if (outcome->with_processes)
+                add_processes(add_object(root, "processes"), &outcome->totals->process);
+        if (outcome->with_chaos)
+                add_chaos(add_object(root, "chaos"), &outcome->totals->chaos);
+        add_blocked(add_object(root, "blocked"), &outcome->totals->blocked);
         add_leftovers(add_object(root, "leftovers"), &outcome->leftovers);
         add_checks(root, verdict);
         return root;

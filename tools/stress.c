@@ -21,6 +21,10 @@
 #define WARM_UP_NS OURO_MS(300)
 #define SETTLE_NS OURO_SEC(5)
 
+enum {
+        PER_PROCESS = 4, /* descriptors, and one more for the moment of its start */
+};
+
 /* The directory that the files are in. */
 struct workplace {
         char path[PATH_MAX];
@@ -36,16 +40,18 @@ static void complain(const char *what, int error)
  * begun anew. Files and pools need one each; the loop and the C library a few. */
 static int allow_descriptors(const struct stress_options *options)
 {
-        rlim_t needed = 3 * (rlim_t)options->connections + options->tasks + 64;
+        rlim_t needed = 3 * (rlim_t)options->connections + options->tasks +
+                        PER_PROCESS * (rlim_t)options->processes + 128;
         struct rlimit limit;
 
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
                 return -errno;
         if (limit.rlim_max < needed) {
                 fprintf(stderr,
-                        "ouro stress: --connections %u and --tasks %u need %ju descriptors, the hard limit "
-                        "(ulimit -Hn) is %ju\n",
-                        options->connections, options->tasks, (uintmax_t)needed, (uintmax_t)limit.rlim_max);
+                        "ouro stress: --connections %u, --tasks %u and --processes %u need %ju descriptors, "
+                        "the hard limit (ulimit -Hn) is %ju\n",
+                        options->connections, options->tasks, options->processes, (uintmax_t)needed,
+                        (uintmax_t)limit.rlim_max);
                 return -EMFILE;
         }
         limit.rlim_cur = limit.rlim_max;
@@ -138,6 +144,9 @@ static void run_once(struct bench *bench, bool warm_up, struct stress_outcome *o
         marks_free(&marks);
         outcome->elapsed_ns = stress.elapsed_ns;
         outcome->backend = stress.backend;
+        outcome->with_processes = bench->totals->kinds[STRESS_PROCESS].workers > 0;
+        outcome->with_chaos = bench->options->chaos;
+        outcome->strays = stress.strays;
 }
 
 /* The process as it is between two runs, when what the warm-up had open has gone. */

@@ -16,8 +16,11 @@
 struct stress_options {
         int64_t duration_ns;
         unsigned connections; /* half TCP, half Unix */
-        unsigned tasks;       /* other slots, dealt out to files, jobs, sleeps and channels */
+        unsigned tasks;       /* other slots, dealt out to files, jobs, sleeps, channels and process jobs */
         unsigned threads;     /* 0: the pool's default */
+        unsigned processes;   /* 0: as threads */
+        bool no_processes;    /* there is no process pool */
+        bool chaos;           /* its processes are killed */
         enum ouro_backend backend;
         uint64_t seed;
         const char *json; /* a file's name, "-" for stdout, or NULL */
@@ -32,6 +35,7 @@ enum {
 };
 
 struct slot;
+struct processes;
 
 /* One measured or warming run. */
 struct stress {
@@ -43,7 +47,9 @@ struct stress {
         bool warm_up; /* nobody looks at the counts */
         bool live;    /* a line every second */
         int directory_fd;
-        ouro_executor *pool;
+        ouro_executor *pool;         /* threads */
+        struct processes *processes; /* NULL: there are none */
+        bool strays;                 /* they were not gone long after their pool was closed */
         struct slot *slots;
         size_t slot_count;
         bool stopping; /* rounds end soon, no new ones begin */
@@ -84,6 +90,7 @@ intptr_t file_round(void *slot);
 intptr_t job_round(void *slot);
 intptr_t sleep_round(void *slot);
 intptr_t channel_round(void *slot);
+intptr_t process_round(void *slot);
 
 struct acceptor {
         struct echo_totals *echo;

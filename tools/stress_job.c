@@ -2,12 +2,11 @@
  *
  * Requests and results lie on the round's stack, before the group that lends them: the group waits for the
  * jobs also where the gather was refused. Every job has a mark, see marks.h. */
+#include "squeeze.h"
 #include "stress.h"
 #include "tool.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <zlib.h>
 
 enum {
@@ -26,40 +25,15 @@ struct job_result {
         uint64_t packed_bytes;
 };
 
-/* Compresses into packed, and back into plain. */
-static int there_and_back(struct ouro_job *job, const struct job_request *request, unsigned char *packed,
-                          uLong *packed_len, unsigned char *plain)
-{
-        const struct piece *piece = request->piece;
-        uLongf plain_len = piece->len;
-
-        if (compress2(packed, packed_len, piece->data, piece->len, request->level) != Z_OK)
-                return -ENOMEM;
-        if (ouro_job_cancelled(job))
-                return -ECANCELED;
-        if (uncompress(plain, &plain_len, packed, *packed_len) != Z_OK)
-                return -EBADMSG;
-        return plain_len == piece->len && memcmp(plain, piece->data, piece->len) == 0 ? 0 : -EBADMSG;
-}
-
 /* In a thread the input is the round's own memory, so that pointers in it mean the same. */
-static intptr_t squeeze(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+static intptr_t squeeze_piece(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
 {
         const struct job_request *request = in.base;
         struct job_result *result = out.base;
-        uLong packed_len = compressBound(request->piece->len);
-        unsigned char *memory;
-        int r;
 
         mark_ran(request->mark);
         result->crc = (uint32_t)crc32(0, request->piece->data, request->piece->len);
-        memory = malloc(packed_len + request->piece->len);
-        if (!memory)
-                return -ENOMEM;
-        r = there_and_back(job, request, memory, &packed_len, memory + compressBound(request->piece->len));
-        result->packed_bytes = packed_len;
-        free(memory);
-        return r;
+        return squeeze(job, request->piece->data, request->piece->len, request->level, &result->packed_bytes);
 }
 
 struct batch {
@@ -98,7 +72,7 @@ static int run_batch(struct batch *batch)
 
         OURO_GROUP_KEEP_GOING(jobs_group) {
                 for (unsigned i = 0; i < batch->count; i++)
-                        jobs[i] = ouro_submit(pool, squeeze, OURO_IN(batch->requests[i]),
+                        jobs[i] = ouro_submit(pool, squeeze_piece, OURO_IN(batch->requests[i]),
                                               OURO_OUT(batch->results[i]));
                 r = ouro_gather(jobs, batch->count, batch->told);
         }
@@ -111,7 +85,7 @@ static int run_single(struct batch *batch)
         ouro_task job;
 
         OURO_GROUP_KEEP_GOING(job_group) {
-                job = ouro_submit(batch->slot->stress->pool, squeeze, OURO_IN(batch->requests[0]),
+                job = ouro_submit(batch->slot->stress->pool, squeeze_piece, OURO_IN(batch->requests[0]),
                                   OURO_OUT(batch->results[0]));
                 batch->told[0] = ouro_wait_for(job, slot_limit(batch->slot, STRESS_STEP_NS));
         }

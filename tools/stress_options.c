@@ -15,21 +15,26 @@ enum {
         CONNECTIONS_MAX = 100000,
         TASKS_MAX = 100000,
         THREADS_MAX = 1024,
+        PROCESSES_MAX = 1024,
         DURATION_S_MAX = 10 * 24 * 3600,
 };
 
 static const char usage[] =
         "Usage: ouro stress [OPTION]...\n"
-        "Echo data over TCP and Unix connections, write, read back and remove files, compress in a thread "
-        "pool,\n"
-        "sleep, and pass items through channels, all on one loop; cancel some of it at random moments; then\n"
-        "check that every byte, job, descriptor, thread and mapping is accounted for.\n"
+        "Echo data over TCP and Unix connections, write, read back and remove files, compress in threads "
+        "and\n"
+        "in worker processes, sleep, and pass items through channels, all on one loop; cancel some of it at\n"
+        "random moments; then check that every byte, job, descriptor, thread, process and mapping is\n"
+        "accounted for.\n"
         "\n"
-        "  -d, --duration SECONDS   how long to work (default 10)\n"
+        "  -d, --duration TIME      how long to work: seconds, or with m or h at the end (default 10)\n"
         "  -c, --connections N      open at a time, half of them TCP, half Unix (default 64)\n"
-        "  -t, --tasks N            other tasks at a time: files, jobs, sleeps, channels in turn (default "
-        "64)\n"
-        "  -j, --threads N          of the pool (default: what the machine allows)\n"
+        "  -t, --tasks N            other tasks at a time: files, jobs, sleeps, channels, process jobs in\n"
+        "                           turn (default 64)\n"
+        "  -j, --threads N          of the thread pool (default: what the machine allows)\n"
+        "  -p, --processes N        of the process pool; 0: none (default: as many as threads)\n"
+        "      --chaos              kill worker processes and the zygote they come from, every few tens of\n"
+        "                           milliseconds and in many ways; half of the tasks are process jobs then\n"
         "  -b, --backend NAME       auto, uring or epoll (default auto)\n"
         "  -s, --seed N             of all choices (default: a random one, which is told)\n"
         "      --json FILE          write the outcome there too; - is standard output\n"
@@ -84,9 +89,20 @@ static int parse_duration(const char *text, int64_t *ret_ns)
         char *end;
 
         seconds = strtod(text, &end);
+        if (end != text && (*end == 'm' || *end == 'h'))
+                seconds *= *end++ == 'm' ? 60 : 3600;
         if (end == text || *end != '\0' || !isfinite(seconds) || seconds < 0.001 || seconds > DURATION_S_MAX)
-                return complain("duration", "seconds, from 0.001 to 864000", text);
+                return complain("duration", "seconds, from 0.001 to 864000, or as 10m, 2h", text);
         *ret_ns = (int64_t)(seconds * 1e9);
+        return 0;
+}
+
+static int parse_processes(const char *text, struct stress_options *options)
+{
+        options->no_processes = false;
+        if (parse_count("processes", text, PROCESSES_MAX, &options->processes) < 0)
+                return -EINVAL;
+        options->no_processes = options->processes == 0;
         return 0;
 }
 
@@ -116,9 +132,10 @@ static int parse_backend(const char *text, enum ouro_backend *ret_backend)
 
 enum {
         OPTION_JSON = 256, /* no letter */
+        OPTION_CHAOS,
 };
 
-static const char letters[] = ":d:c:t:j:b:s:qh";
+static const char letters[] = ":d:c:t:j:p:b:s:qh";
 
 static int take_option(int option, struct stress_options *options)
 {
@@ -131,10 +148,15 @@ static int take_option(int option, struct stress_options *options)
                 return parse_count("tasks", optarg, TASKS_MAX, &options->tasks);
         case 'j':
                 return parse_count("threads", optarg, THREADS_MAX, &options->threads);
+        case 'p':
+                return parse_processes(optarg, options);
         case 'b':
                 return parse_backend(optarg, &options->backend);
         case 's':
                 return parse_seed(optarg, &options->seed);
+        case OPTION_CHAOS:
+                options->chaos = true;
+                return 0;
         case OPTION_JSON:
                 options->json = optarg;
                 return 0;
@@ -171,6 +193,11 @@ static int check_all(int argc, char **argv, const struct stress_options *options
                 fputs("ouro stress: with --connections 0 and --tasks 0 there is nothing to do\n", stderr);
                 return -EINVAL;
         }
+        if (options->chaos && (options->no_processes || options->tasks == 0)) {
+                fprintf(stderr, "ouro stress: with --%s 0 there is nothing for --chaos to kill\n",
+                        options->no_processes ? "processes" : "tasks");
+                return -EINVAL;
+        }
         return 0;
 }
 
@@ -191,6 +218,8 @@ int stress_parse(int argc, char **argv, struct stress_options *ret_options)
                 {"connections", required_argument, NULL, 'c'},
                 {"tasks", required_argument, NULL, 't'},
                 {"threads", required_argument, NULL, 'j'},
+                {"processes", required_argument, NULL, 'p'},
+                {"chaos", no_argument, NULL, OPTION_CHAOS},
                 {"backend", required_argument, NULL, 'b'},
                 {"seed", required_argument, NULL, 's'},
                 {"json", required_argument, NULL, OPTION_JSON},

@@ -1,7 +1,9 @@
 /* stress_work.c - the main task: slots that are always at work, one that cancels, one that tells.
  *
  * Order of the end: the time is over, slots finish their rounds and are gathered; the listeners close; the
- * servers, whose clients are gone, end; the pool closes. Nothing is left for ouro_run() to cancel. */
+ * servers, whose clients are gone, end; the pools close. Nothing is left for ouro_run() to cancel. */
+#include "blocked.h"
+#include "process_pool.h"
 #include "report.h"
 #include "stress.h"
 #include "tool.h"
@@ -26,9 +28,13 @@ static const struct {
         ouro_fn *round;
         const char *task_name;
 } kinds[STRESS_KINDS] = {
-        [STRESS_TCP] = {echo_round, "tcp session"},    [STRESS_UNIX] = {echo_round, "unix session"},
-        [STRESS_FILE] = {file_round, "file round"},    [STRESS_JOB] = {job_round, "job round"},
-        [STRESS_SLEEP] = {sleep_round, "sleep round"}, [STRESS_CHANNEL] = {channel_round, "channel round"},
+        [STRESS_TCP] = {echo_round, "tcp session"},
+        [STRESS_UNIX] = {echo_round, "unix session"},
+        [STRESS_FILE] = {file_round, "file round"},
+        [STRESS_JOB] = {job_round, "job round"},
+        [STRESS_SLEEP] = {sleep_round, "sleep round"},
+        [STRESS_CHANNEL] = {channel_round, "channel round"},
+        [STRESS_PROCESS] = {process_round, "process round"},
 };
 
 struct kind_totals *slot_totals(const struct slot *slot)
@@ -36,9 +42,15 @@ struct kind_totals *slot_totals(const struct slot *slot)
         return &slot->stress->totals->kinds[slot->kind];
 }
 
+/* In a lull of a chaos run no job of the process pool is cut short, since that ends its worker. */
+static bool let_alone(const struct slot *slot)
+{
+        return slot->kind == STRESS_PROCESS && processes_calm(slot->stress->processes);
+}
+
 int64_t slot_limit(struct slot *slot, int64_t usual_ns)
 {
-        slot->hurried = random_one_in(&slot->random, HURRIED_ONE_IN);
+        slot->hurried = random_one_in(&slot->random, HURRIED_ONE_IN) && !let_alone(slot);
         if (!slot->hurried)
                 return usual_ns;
         return (int64_t)random_below(&slot->random, OURO_MS(HURRY_MS_MAX));
@@ -99,7 +111,7 @@ static intptr_t cancel_now_and_then(void *arg)
         while (r == 0) {
                 r = ouro_sleep((int64_t)random_below(&random, OURO_MS(CANCEL_PAUSE_MS_MAX)));
                 slot = &stress->slots[random_below(&random, stress->slot_count)];
-                if (r == 0 && ouro_cancel(slot->round) == 0) {
+                if (r == 0 && !let_alone(slot) && ouro_cancel(slot->round) == 0) {
                         slot->asked = true;
                         stress->totals->cancels++;
                 }
@@ -117,12 +129,18 @@ static intptr_t tell_every_second(void *arg)
         return 0;
 }
 
-/* Files, jobs, sleeps and channels in turn. */
+/* Connections first, then the others in turn. In a chaos run every second of those is for the processes. */
 static enum stress_kind kind_of(const struct stress_options *options, unsigned number)
 {
+        static const enum stress_kind turns[] = {STRESS_FILE, STRESS_JOB, STRESS_SLEEP, STRESS_CHANNEL,
+                                                 STRESS_PROCESS};
+        unsigned turn = number - options->connections;
+
         if (number < options->connections)
                 return number % 2 == 0 ? STRESS_TCP : STRESS_UNIX;
-        return STRESS_FILE + (number - options->connections) % 4;
+        if (options->chaos)
+                return turn % 2 == 0 ? STRESS_PROCESS : turns[turn / 2 % 4];
+        return turns[turn % (options->no_processes ? 4 : 5)];
 }
 
 static void make_slots(struct stress *stress)
@@ -138,25 +156,69 @@ static void make_slots(struct stress *stress)
         }
 }
 
-/* Lets the work go on for its time, and waits for all of it to end. */
-static int work(struct stress *stress)
+enum {
+        HELPERS_MOST = 4,
+};
+
+/* Tasks beside the slots, which go on until they are cancelled. */
+struct helpers {
+        ouro_task tasks[HELPERS_MOST];
+        unsigned count;
+};
+
+static void help(struct helpers *helpers, ouro_task task)
+{
+        helpers->tasks[helpers->count++] = task;
+}
+
+static void dismiss(struct helpers *helpers)
+{
+        for (unsigned i = 0; i < helpers->count; i++) {
+                ouro_cancel(helpers->tasks[i]);
+                ouro_await(helpers->tasks[i]);
+        }
+        helpers->count = 0;
+}
+
+/* Lets the slots work for their time, and waits for their last rounds. */
+static int work_in_slots(struct stress *stress)
 {
         ouro_task *tasks = calloc(stress->slot_count, sizeof(*tasks));
-        ouro_task canceller;
+        struct helpers helpers = {.count = 0};
         int slept, r;
 
         if (!tasks)
                 return -ENOMEM;
         for (size_t i = 0; i < stress->slot_count; i++)
                 tasks[i] = ouro_create_task(keep_working, &stress->slots[i]);
-        canceller = ouro_create_task(cancel_now_and_then, stress);
+        help(&helpers, ouro_create_task(cancel_now_and_then, stress));
+        if (stress->processes && stress->options->chaos) {
+                help(&helpers, ouro_create_task(chaos_strike, stress->processes));
+                help(&helpers, ouro_create_task(chaos_calm_now_and_then, stress->processes));
+        }
         slept = ouro_sleep(stress->duration_ns);
         stress->stopping = true;
         r = ouro_gather(tasks, stress->slot_count, NULL);
-        ouro_cancel(canceller);
-        ouro_await(canceller);
+        dismiss(&helpers);
         free(tasks);
         return slept < 0 ? slept : r;
+}
+
+static int work(struct stress *stress)
+{
+        struct helpers helpers = {.count = 0};
+        int r, calm = 0;
+
+        help(&helpers, ouro_create_task(blocked_watch, &stress->totals->blocked));
+        if (stress->processes)
+                help(&helpers, ouro_create_task(processes_keep_books, stress->processes));
+        if (stress->processes && stress->options->chaos)
+                help(&helpers, ouro_create_task(chaos_keep_census, stress->processes));
+        r = work_in_slots(stress);
+        if (stress->processes && stress->options->chaos)
+                calm = chaos_calm(stress->processes);
+        dismiss(&helpers);
+        return r < 0 ? r : calm;
 }
 
 /* With the servers up. */
@@ -192,6 +254,23 @@ static int work_with_servers(struct stress *stress)
         return r < 0 ? r : stopped < 0 ? stopped : error;
 }
 
+static int work_with_processes(struct stress *stress)
+{
+        struct processes processes;
+        int r, closed;
+
+        if (stress->totals->kinds[STRESS_PROCESS].workers == 0)
+                return work_with_servers(stress);
+        r = processes_open(&processes, stress);
+        if (r < 0)
+                return r;
+        stress->processes = &processes;
+        r = work_with_servers(stress);
+        closed = processes_close(&processes, &stress->strays);
+        stress->processes = NULL;
+        return r < 0 ? r : closed;
+}
+
 static int work_with_pool(struct stress *stress)
 {
         struct ouro_thread_options pool_options = OURO_THREAD_OPTIONS_INIT;
@@ -202,7 +281,7 @@ static int work_with_pool(struct stress *stress)
         r = ouro_thread_pool_open(&pool_options, &stress->pool);
         if (r < 0)
                 return r;
-        r = work_with_servers(stress);
+        r = work_with_processes(stress);
         closed = ouro_executor_close(stress->pool);
         return r < 0 ? r : closed;
 }

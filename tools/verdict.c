@@ -2,18 +2,17 @@
  *
  * Each check is a function that fills in its own line. Work that was cut on purpose leaves room in some of
  * them: a client that is cut may or may not have reached its server, so there the counts bound each other. */
-#include "verdict.h"
+#include "verdict_process.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 const char *const stress_kind_names[STRESS_KINDS] = {
-        [STRESS_TCP] = "tcp", [STRESS_UNIX] = "unix",   [STRESS_FILE] = "file",
-        [STRESS_JOB] = "job", [STRESS_SLEEP] = "sleep", [STRESS_CHANNEL] = "channel",
+        [STRESS_TCP] = "tcp",         [STRESS_UNIX] = "unix",   [STRESS_FILE] = "file",
+        [STRESS_JOB] = "job",         [STRESS_SLEEP] = "sleep", [STRESS_CHANNEL] = "channel",
+        [STRESS_PROCESS] = "process",
 };
-
-typedef bool check_fn(const struct stress_outcome *outcome, char *detail, size_t room);
 
 static const char *error_text(intptr_t error)
 {
@@ -100,7 +99,7 @@ static bool every_job_once(const struct stress_outcome *outcome, char *detail, s
                  "%" PRIu64 " submitted, %" PRIu64 " done, %" PRIu64 " cancelled; %" PRIu64 " lost, %" PRIu64
                  " repeated, %" PRIu64 " untold",
                  job->submitted, job->done, job->cancelled, job->lost, job->repeated, job->untold);
-        return job->lost == 0 && job->repeated == 0 && job->untold == 0 && job->failed == 0 &&
+        return job->lost == 0 && job->repeated == 0 && job->untold == 0 && job->failed + job->died == 0 &&
                job->submitted == job->done + job->cancelled && job->runs >= job->done &&
                job->runs <= job->submitted;
 }
@@ -113,6 +112,16 @@ static bool all_given_back(const struct leftover *leftover, char *detail, size_t
                 snprintf(detail, room, "%zu before, %zu after; %zu left, the first: %s", leftover->before,
                          leftover->after, leftover->extra, leftover->first);
         return leftover->extra == 0;
+}
+
+static bool children_given_back(const struct stress_outcome *outcome, char *detail, size_t room)
+{
+        return all_given_back(&outcome->leftovers.children, detail, room);
+}
+
+static bool no_names_left(const struct stress_outcome *outcome, char *detail, size_t room)
+{
+        return all_given_back(&outcome->leftovers.names, detail, room);
 }
 
 static bool descriptors_given_back(const struct stress_outcome *outcome, char *detail, size_t room)
@@ -149,32 +158,48 @@ static bool files_removed(const struct stress_outcome *outcome, char *detail, si
         return outcome->files_left == 0;
 }
 
+static const struct {
+        const char *name;
+        verdict_check_fn *check;
+        enum { ALWAYS, WITH_PROCESSES, WITH_CHAOS } when;
+} all[VERDICT_CHECKS] = {
+        {"the run ended well", run_ended_well, ALWAYS},
+        {"every kind of work was done", every_kind_worked, ALWAYS},
+        {"nothing failed", nothing_failed, ALWAYS},
+        {"every byte echoed", every_byte_echoed, ALWAYS},
+        {"every connection served", every_connection_served, ALWAYS},
+        {"every job exactly once", every_job_once, ALWAYS},
+        {"every process job one outcome", process_jobs_told_once, WITH_PROCESSES},
+        {"no process job ran unduly", process_jobs_ran_once, WITH_PROCESSES},
+        {"results of process jobs right", process_results_right, WITH_PROCESSES},
+        {"workers were killed", workers_were_killed, WITH_CHAOS},
+        {"every death explained", deaths_explained, WITH_CHAOS},
+        {"full strength after calm", full_strength_after_calm, WITH_CHAOS},
+        {"the loop went on", loop_went_on, WITH_CHAOS},
+        {"no process left", no_process_left, WITH_PROCESSES},
+        {"files removed", files_removed, ALWAYS},
+        {"no names left", no_names_left, WITH_PROCESSES},
+        {"children given back", children_given_back, WITH_PROCESSES},
+        {"descriptors given back", descriptors_given_back, ALWAYS},
+        {"threads given back", threads_given_back, ALWAYS},
+        {"mappings given back", mappings_given_back, ALWAYS},
+        {"memory given back", memory_given_back, ALWAYS},
+};
+
 void verdict_judge(const struct stress_outcome *outcome, struct verdict *ret_verdict)
 {
-        static const struct {
-                const char *name;
-                check_fn *check;
-        } all[VERDICT_CHECKS] = {
-                {"the run ended well", run_ended_well},
-                {"every kind of work was done", every_kind_worked},
-                {"nothing failed", nothing_failed},
-                {"every byte echoed", every_byte_echoed},
-                {"every connection served", every_connection_served},
-                {"every job exactly once", every_job_once},
-                {"files removed", files_removed},
-                {"descriptors given back", descriptors_given_back},
-                {"threads given back", threads_given_back},
-                {"mappings given back", mappings_given_back},
-                {"memory given back", memory_given_back},
-        };
-        struct verdict verdict = {.ok = true, .count = VERDICT_CHECKS};
+        struct verdict verdict = {.ok = true};
 
         for (unsigned i = 0; i < VERDICT_CHECKS; i++) {
-                struct verdict_check *check = &verdict.checks[i];
+                struct verdict_check *check = &verdict.checks[verdict.count];
 
+                if ((all[i].when == WITH_PROCESSES && !outcome->with_processes) ||
+                    (all[i].when == WITH_CHAOS && !outcome->with_chaos))
+                        continue;
                 check->name = all[i].name;
                 check->ok = all[i].check(outcome, check->detail, sizeof(check->detail));
                 verdict.ok = verdict.ok && check->ok;
+                verdict.count++;
         }
         *ret_verdict = verdict;
 }

@@ -13,7 +13,6 @@ enum {
         SPIN_LOOKS = 32, /* at the inbox, before the clock is read */
 };
 
-static const int64_t SPIN_LEAST_NS = 1000;         /* less is not worth the two readings of the clock */
 static const int64_t TRIM_NS = 1000 * 1000 * 1000; /* stacks idle for so long give their pages back */
 
 /* ---- clock ---- */
@@ -70,21 +69,19 @@ static void relax(void)
 #endif
 }
 
-/* While jobs are out, one of them may be back sooner than a sleep and a wake would take. True: it is. Each
- * time it is not, the next try is half as long, so that a loop whose jobs run long does not burn the CPU that
- * they need; sleep_in_ring() makes it long again when a sleep was shorter than a spin. */
+/* While jobs are out, one of them may be back sooner than a sleep and a wake would take. True: it is. */
 static bool spin(struct ouro_loop *loop)
 {
         int64_t end_ns;
 
-        if (loop->jobs_out == 0 || loop->spin_now_ns < SPIN_LEAST_NS)
+        if (loop->jobs_out == 0 || !spin_is_due(&loop->spin))
                 return false;
-        end_ns = loop_real_ns() + loop->spin_now_ns;
+        end_ns = loop_real_ns() + loop->spin.ns;
         do {
                 for (int i = 0; i < SPIN_LOOKS; i++) {
                         pollers_collect(loop);
                         if (atomic_load_explicit(&loop->inbox, memory_order_relaxed)) {
-                                loop->spin_now_ns = loop->spin_ns;
+                                spin_paid(&loop->spin);
                                 return true;
                         }
                         relax();
@@ -93,7 +90,7 @@ static bool spin(struct ouro_loop *loop)
                 if (loop->sched.ready)
                         return true;
         } while (loop_real_ns() < end_ns);
-        loop->spin_now_ns /= 2;
+        spin_failed(&loop->spin);
         return false;
 }
 
@@ -134,8 +131,7 @@ static int64_t least(int64_t a, int64_t b)
 /* Sleeps in the kernel, unless the inbox has something; limit_ns less than zero: for ever. */
 static int sleep_in_ring(struct ouro_loop *loop, int64_t limit_ns)
 {
-        int64_t timeout_ns = until_next(loop),
-                began_ns = loop->virtual_clock || loop->jobs_out ? loop_real_ns() : 0;
+        int64_t timeout_ns = until_next(loop), began_ns = loop->virtual_clock ? loop_real_ns() : 0;
         bool asleep;
         int error;
 
@@ -149,8 +145,6 @@ static int sleep_in_ring(struct ouro_loop *loop, int64_t limit_ns)
         if (asleep)
                 inbox_get_up(loop);
         loop->now_fresh = false;
-        if (loop->jobs_out > 0 && loop->spin_ns > 0 && loop_real_ns() - began_ns < loop->spin_ns)
-                loop->spin_now_ns = loop->spin_ns;
         if (loop->virtual_clock) /* held by the kernel or by jobs, it runs with real time */
                 loop->now_ns += loop_real_ns() - began_ns;
         return error;

@@ -20,6 +20,7 @@
 
 #include "base/check.h"
 #include "base/list.h"
+#include "base/spin.h"
 #include "coro/coro.h"
 #include "ouro.h"
 #include "ouro/executor.h"
@@ -109,8 +110,7 @@ struct ouro_loop {
         void *jobs_within; /* queue of those that this thread may run itself, see executors/within.c */
         bool (*run_within)(struct ouro_loop *loop); /* runs one; false: there is none. NULL: never was */
         struct ouro_list pollers;                   /* see poller.h */
-        int64_t spin_ns;                            /* at the most, while jobs are out */
-        int64_t spin_now_ns;                        /* what has proved worth while */
+        struct spin spin;                           /* while jobs are out */
         int64_t drain_ns;
         int64_t trim_at_ns;
         /* Set by lib/sync when somebody waits for a lock: does this task wait for one whose holder ended? */

@@ -5,9 +5,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct snapshot before;
@@ -111,6 +115,42 @@ Test(leftovers, running_thread_is_seen_until_it_ends)
         pthread_join(thread, NULL);
         settle();
         cr_assert_eq(found.threads.extra, 0);
+}
+
+Test(leftovers, child_is_seen_whatever_signal_it_ends_with)
+{
+        /* As clone() for a child that no wait() without __WALL sees: such a one is nobody's business but its
+         * maker's, and must be given back as any other. */
+        pid_t child = (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+
+        cr_assert_geq(child, 0);
+        while (child == 0)
+                pause();
+        compare();
+        cr_assert_eq(found.children.extra, 1);
+        cr_assert_not(leftovers_none(&found));
+        kill(child, SIGKILL);
+        cr_assert_eq(waitpid(child, NULL, __WALL), child);
+        compare();
+        cr_assert(leftovers_none(&found));
+}
+
+Test(leftovers, name_in_shared_memory_is_seen)
+{
+        char name[64], wanted[96];
+        int fd;
+
+        snprintf(name, sizeof(name), "/ouro.%d", getpid());
+        snprintf(wanted, sizeof(wanted), "/dev/shm%s", name);
+        fd = shm_open(name, O_CREAT | O_RDWR, 0600);
+        cr_assert_geq(fd, 0);
+        close(fd);
+        compare();
+        shm_unlink(name);
+        cr_assert_eq(found.names.extra, 1);
+        cr_assert_str_eq(found.names.first, wanted);
+        compare();
+        cr_assert(leftovers_none(&found));
 }
 
 Test(leftovers, second_mapping_of_one_file_is_seen)

@@ -96,6 +96,39 @@ Test(marks, marks_stay_where_they_are)
         cr_assert_eq(job.lost + job.repeated + job.untold, 0);
 }
 
+Test(marks, death_is_a_fate_of_its_own)
+{
+        add(1, MARK_DIED);
+        marks_sweep(&marks, &job);
+        cr_assert_eq(job.died, 1);
+        cr_assert_eq(job.failed, 0);
+}
+
+Test(marks, numbers_find_marks_and_none_beyond_the_last)
+{
+        struct mark *first = marks_add(&marks);
+
+        for (unsigned i = 0; i < 100000; i++)
+                cr_assert_not_null(marks_add(&marks));
+        cr_assert_eq(marks_at(&marks, 0), first);
+        cr_assert_not_null(marks_at(&marks, 100000));
+        cr_assert_null(marks_at(&marks, 100001));
+}
+
+Test(marks, attempts_are_seen_once_each_and_only_as_many_as_are_allowed)
+{
+        struct mark *mark = marks_add(&marks);
+
+        mark->retries = 2;
+        cr_assert(mark_ran_again(mark, 0));
+        cr_assert(mark_ran_again(mark, 2));
+        cr_assert_not(mark_ran_again(mark, 2));
+        cr_assert_not(mark_ran_again(mark, 3));
+        marks_sweep(&marks, &job);
+        cr_assert_eq(job.runs, 4);
+        cr_assert_eq(job.repeated, 1);
+}
+
 static void *run_all(void *arg)
 {
         for (unsigned i = 0; i < 100; i++)

@@ -33,6 +33,21 @@ static void make_good(void)
                 .whole_session_bytes = 4400,
         };
         totals.job = (struct job_totals){.submitted = 50, .done = 45, .cancelled = 5, .runs = 47};
+        totals.process = (struct process_totals){
+                .job = {.submitted = 80, .done = 60, .cancelled = 12, .died = 8, .runs = 75},
+                .idempotent = 20,
+                .nameless = 9,
+                .nameless_done = 7,
+                .nameless_runs = 8,
+                .restarts = 11,
+                .retried = 4,
+                .workers = 2,
+        };
+        totals.chaos = (struct chaos_totals){.reports = 8, .backtraces = 2, .calms = 3};
+        totals.chaos.kills[CHAOS_JOB_SEGV] = 5;
+        totals.chaos.kills[CHAOS_ZYGOTE_KILL] = 1;
+        totals.blocked = (struct blocked_totals){.longest_ns = 4000000, .longest_own_ns = 3000000};
+        totals.blocked.gap_ns.count = 1000;
         outcome = (struct stress_outcome){
                 .totals = &totals,
                 .leftovers = {.descriptors = {.before = 5, .after = 5},
@@ -43,6 +58,8 @@ static void make_good(void)
                               .anonymous_after_bytes = 4096},
                 .elapsed_ns = 1000000000,
                 .backend = "uring",
+                .with_processes = true,
+                .with_chaos = true,
         };
 }
 
@@ -250,4 +267,197 @@ Test(verdict, unknown_memory_is_not_judged)
         outcome.leftovers.anonymous_known = false;
         outcome.leftovers.anonymous_after_bytes += 4096;
         assert_good();
+}
+
+/* ---- processes ---- */
+
+static bool judged(const char *name)
+{
+        struct verdict verdict;
+
+        verdict_judge(&outcome, &verdict);
+        for (unsigned i = 0; i < verdict.count; i++)
+                if (strcmp(verdict.checks[i].name, name) == 0)
+                        return true;
+        return false;
+}
+
+Test(verdict, processes_and_chaos_are_judged_where_there_were_any)
+{
+        cr_assert(judged("no process left") && judged("workers were killed"));
+        outcome.with_chaos = false;
+        totals.process.job.died = 0;
+        totals.process.job.submitted = 72;
+        cr_assert(judged("no process left") && !judged("workers were killed"));
+        assert_good();
+        outcome.with_processes = false;
+        cr_assert(!judged("no process left") && judged("every job exactly once"));
+        assert_good();
+}
+
+Test(verdict, process_job_that_nobody_was_told_of_fails)
+{
+        totals.process.job.untold = 1;
+        assert_only("every process job one outcome");
+}
+
+Test(verdict, process_job_without_an_outcome_fails)
+{
+        totals.process.job.submitted++;
+        assert_only("every process job one outcome");
+}
+
+Test(verdict, process_job_that_failed_fails)
+{
+        totals.process.job.failed = 1;
+        totals.process.job.submitted++;
+        assert_only("every process job one outcome");
+}
+
+Test(verdict, death_without_chaos_fails)
+{
+        outcome.with_chaos = false;
+        assert_only("every process job one outcome");
+}
+
+Test(verdict, job_that_ran_too_often_fails)
+{
+        totals.process.job.repeated = 1;
+        assert_only("no process job ran unduly");
+}
+
+Test(verdict, attempt_that_ran_twice_fails)
+{
+        totals.process.unduly = 1;
+        assert_only("no process job ran unduly");
+}
+
+Test(verdict, process_job_done_without_a_run_fails)
+{
+        totals.process.job.lost = 1;
+        assert_only("no process job ran unduly");
+}
+
+Test(verdict, fewer_process_runs_than_done_fail)
+{
+        totals.process.job.runs = totals.process.job.done - 1;
+        assert_only("no process job ran unduly");
+}
+
+Test(verdict, more_nameless_runs_than_jobs_fail)
+{
+        totals.process.nameless_runs = totals.process.nameless + 1;
+        assert_only("no process job ran unduly");
+}
+
+Test(verdict, fewer_nameless_runs_than_done_fail)
+{
+        totals.process.nameless_runs = totals.process.nameless_done - 1;
+        assert_only("no process job ran unduly");
+}
+
+Test(verdict, record_of_no_job_fails)
+{
+        totals.process.bad_records = 1;
+        assert_only("no process job ran unduly");
+}
+
+Test(verdict, wrong_result_fails)
+{
+        totals.process.wrong = 1;
+        assert_only("results of process jobs right");
+}
+
+Test(verdict, torn_result_fails)
+{
+        totals.process.torn = 1;
+        assert_only("results of process jobs right");
+}
+
+Test(verdict, late_write_fails)
+{
+        totals.process.late_writes = 1;
+        assert_only("results of process jobs right");
+}
+
+Test(verdict, chaos_that_killed_nobody_fails)
+{
+        memset(totals.chaos.kills, 0, sizeof(totals.chaos.kills));
+        assert_only("workers were killed");
+}
+
+Test(verdict, worker_that_died_unasked_fails_and_its_signal_is_told)
+{
+        struct verdict verdict;
+
+        totals.chaos.unasked = 1;
+        totals.chaos.unasked_signal = 7;
+        assert_only("every death explained");
+        verdict_judge(&outcome, &verdict);
+        for (unsigned i = 0; i < verdict.count; i++)
+                if (!verdict.checks[i].ok)
+                        cr_assert_not_null(strstr(verdict.checks[i].detail, "signal 7"));
+}
+
+Test(verdict, missing_report_fails)
+{
+        totals.chaos.reports_missing = 1;
+        assert_only("every death explained");
+}
+
+Test(verdict, report_that_contradicts_itself_fails)
+{
+        totals.chaos.reports_odd = 1;
+        assert_only("every death explained");
+}
+
+Test(verdict, job_that_outlived_its_own_death_fails)
+{
+        totals.chaos.survived = 1;
+        assert_only("every death explained");
+}
+
+Test(verdict, pool_that_is_not_whole_in_time_fails)
+{
+        totals.chaos.calms_short = 1;
+        assert_only("full strength after calm");
+}
+
+Test(verdict, worker_that_does_not_serve_fails)
+{
+        totals.chaos.unserved = 1;
+        assert_only("full strength after calm");
+}
+
+Test(verdict, strength_that_was_never_looked_at_fails)
+{
+        totals.chaos.calms = 0;
+        assert_only("full strength after calm");
+}
+
+Test(verdict, loop_that_was_blocked_fails_but_not_for_want_of_a_processor)
+{
+        totals.blocked.longest_ns = 5000000000;
+        totals.blocked.longest_queued_ns = 4900000000;
+        assert_good();
+        totals.blocked.longest_own_ns = 1500000000;
+        assert_only("the loop went on");
+}
+
+Test(verdict, stray_process_fails)
+{
+        outcome.strays = true;
+        assert_only("no process left");
+}
+
+Test(verdict, child_left_fails)
+{
+        outcome.leftovers.children = (struct leftover){0, 1, 1, "77 ouro-zygote"};
+        assert_only("children given back");
+}
+
+Test(verdict, name_left_fails)
+{
+        outcome.leftovers.names = (struct leftover){0, 1, 1, "/dev/shm/ouro.7"};
+        assert_only("no names left");
 }

@@ -72,7 +72,8 @@ static inline struct ouro_out ouro_out(void *base, size_t len)
 #define OURO_NO_IN (ouro_in(NULL, 0))
 #define OURO_NO_OUT (ouro_out(NULL, 0))
 
-/* Within one executor, jobs of a higher priority begin first; first come, first served within each. */
+/* Within one executor, jobs of a higher priority begin first; first come, first served within each. As long
+ * as jobs of a higher priority come as fast as they are done, those of a lower one wait. */
 enum ouro_priority {
         OURO_PRIORITY_LOW = -1,
         OURO_PRIORITY_NORMAL = 0,

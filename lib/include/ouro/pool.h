@@ -15,24 +15,31 @@ extern "C" {
 
 /* What a thread pool is made with. Begin with OURO_THREAD_OPTIONS_INIT; zero always means the default. */
 struct ouro_thread_options {
-        size_t size;          /* sizeof(struct ouro_thread_options) */
-        unsigned threads;     /* always there; default: what CPU affinity and cgroup quota allow */
-        unsigned threads_max; /* more are started while all are busy and jobs wait, for jobs that block;
-                                 default: threads, that is none */
+        size_t size;      /* sizeof(struct ouro_thread_options) */
+        unsigned threads; /* always there, at most 4096; default: what CPU affinity and cgroup quota allow,
+                             but not more than threads_max */
+        unsigned threads_max; /* at most so many are there, for jobs that block; at most 4096; default:
+                                 threads. While none is idle and a job has waited for a millisecond, one more
+                                 is started; if the system refuses one, those that are there go on. Such a
+                                 pool has one thread besides, which starts and joins the others */
         int64_t idle_ns;      /* those beyond threads end after so long without a job; default 10 s */
-        unsigned queue;       /* jobs that may wait, at most 1048576; default 1024 */
-        size_t stack_bytes;   /* of each thread; default: the system's */
-        int64_t spin_ns; /* a worker polls this long before it sleeps; default 10 us, less than zero: never */
-        int nice;        /* added to the nice value of each thread; default 0 */
+        unsigned queue; /* jobs that may wait, of all priorities together, at most 1048576; default 1024 */
+        size_t stack_bytes; /* of each thread; default: the system's */
+        int64_t spin_ns;  /* a worker that has run a job polls this long for another before it sleeps; default
+                             10 us; less than zero: never. Where that proves to be in vain it is tried more
+                             seldom; no more than half of the CPUs poll at a time, none if there is but one */
+        int nice;         /* added to the nice value of each thread, -39 to 39, and cut off where the system's
+                             range ends; default 0 */
         const char *name; /* of the threads, at most 15 bytes; copied; default "ouro" */
         /* Called in each new worker before its first job and after its last, with the in below and no out.
          * If the initializer returns less than zero the pool is broken: what is queued, and all that comes,
-         * ends with -ENOTRECOVERABLE. */
+         * ends with -ENOTRECOVERABLE; what runs goes on; the finalizer is not called in that worker. Default:
+         * none. */
         ouro_job_fn *initializer;
         ouro_job_fn *finalizer;
-        struct ouro_in in; /* for both; copied */
+        struct ouro_in in; /* for both; copied; default: nothing */
         bool timings;      /* fill in the histograms of ouro_executor_stats(); costs three readings of the
-                              clock for each job */
+                              clock for each job. Default: no */
 };
 
 #define OURO_THREAD_OPTIONS_INIT OURO_SIZED_(struct ouro_thread_options)
@@ -45,7 +52,8 @@ struct ouro_thread_options {
  * Its threads block every signal. Several loops may share it.
  *
  * Returns: 0, -EINVAL: an option is out of range, or NULL; -ENOMEM, -EAGAIN: too few resources for the
- * threads; -EACCES: the nice value is refused. Threads: from anywhere. Never waits.
+ * threads; -EACCES: the nice value is refused. Threads: from anywhere. Never waits, unless nice is less than
+ * zero: then for the first thread to try it.
  */
 OURO_API int ouro_thread_pool_open(const struct ouro_thread_options *options, ouro_executor **ret_executor);
 
@@ -116,7 +124,8 @@ struct ouro_process_options {
 
         /* Life of a worker. */
         ouro_job_fn *initializer; /* as struct ouro_thread_options; in the worker, before its first job */
-        ouro_job_fn *finalizer;   /* in a worker that ends by itself; not in one that is killed */
+        ouro_job_fn *finalizer;   /* in a worker that ends by itself; not in one that is killed, as one is
+                                     that takes longer than a minute for this */
         struct ouro_in in;        /* for both */
         int64_t grace_ns; /* between SIGTERM and SIGKILL when a job is cancelled; default 1 s; less than zero:
                              SIGKILL at once */
@@ -162,6 +171,9 @@ struct ouro_process_options {
  * A worker has not run main: it has what constructors made, and what the initializer makes. The host's
  * descriptors, locks and threads are not there. Several loops may share the pool. The host gets no SIGCHLD
  * for workers, and wait(2) never sees them.
+ *
+ * Processes that a job starts end with its worker at the latest; those in the background, whose parent has
+ * ended, also when another worker of the pool ends. They do not have the arena.
  *
  * It waits, for some milliseconds, until the zygote has answered.
  *
