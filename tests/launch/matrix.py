@@ -41,6 +41,7 @@ class Matrix:
         self.shared = [f"-L{library.parent}", "-louro", f"-Wl,-rpath,{library.parent}"]
         self.static = [str(archive), "-luring", "-lpthread"]
         self.environment = dict(os.environ, OURO_TEST_HELPER=str(helper), TSAN_OPTIONS="", ASAN_OPTIONS="")
+        self.environment.pop("LD_LIBRARY_PATH", None)  # meson's, which would hide other copies of the library
 
     def build(self, name, compiler, flags, link, sources=("program.c",)):
         """The path of the program, or None: it was told why not."""
