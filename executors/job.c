@@ -15,16 +15,9 @@ static __thread struct ouro_job *asked_job; /* that this thread asks its executo
 
 /* ---- memory ---- */
 
-/* Jobs come and go by the thousand, on one thread: their memory stays with the loop. */
-struct ouro_job *job_new(struct ouro_loop *loop)
+struct ouro_job *job_new_block(void)
 {
-        struct ouro_job *job = loop ? loop->spare_jobs : NULL;
-
-        if (unlikely(!job))
-                return mem_alloc(sizeof *job);
-        loop->spare_jobs = job->next;
-        loop->spare_jobs_len--;
-        return job;
+        return mem_alloc(sizeof(struct ouro_job));
 }
 
 bool job_extend(struct ouro_job *job, const struct ouro_job_options *options, const char *name)
@@ -184,13 +177,16 @@ bool ouro_job_begin(struct ouro_job *job)
 intptr_t ouro_job_run(struct ouro_job *job)
 {
         struct job_frame frame = {.job = job, .outer = job_frames};
-        const struct job_map *map = job_map_of(job);
+        const struct job_more *more = job_more(job);
         struct sched *sched = sched_current;
         intptr_t result;
 
         job_frames = &frame;
         sched_current = NULL; /* a job is outside any loop, also where it runs on the thread of one */
-        result = likely(!map) ? job->fn(job, job->in, job->out) : job_map_run(job, map);
+        if (likely(!more || more->map.items == 0))
+                result = job->fn(job, job->in, job->out);
+        else
+                result = job_map_run(job, &more->map);
         sched_current = sched;
         job_frames = frame.outer;
         return result;
@@ -253,7 +249,7 @@ void ouro_job_finish_many(struct ouro_job *newest, struct ouro_job *oldest)
         struct executor_state *state = newest->executor->state;
         struct ouro_message *first = NULL, *last = NULL;
         struct ouro_loop *loop = newest->loop;
-        int64_t counts[COUNT_CANCELLED + 1] = {0};
+        int64_t counts[COUNT_KINDS] = {0};
 
         for (struct ouro_job *job = newest, *next;; job = next) {
                 bool more = job != oldest;
@@ -273,8 +269,9 @@ void ouro_job_finish_many(struct ouro_job *newest, struct ouro_job *oldest)
                 if (!more)
                         break;
         }
-        for (enum count_what what = COUNT_DONE; what <= COUNT_CANCELLED; what++)
-                executor_count(state, what, counts[what]);
+        for (enum count_what what = COUNT_DONE; what < COUNT_KINDS; what++)
+                if (counts[what])
+                        executor_count(state, what, counts[what]);
         if (likely(first))
                 check(loop_send(loop, first, last));
 }

@@ -80,10 +80,12 @@ struct room_waiter {
 
 enum { SHARDS = 64 };
 
+enum count_what { COUNT_SUBMITTED, COUNT_DONE, COUNT_FAILED, COUNT_CANCELLED, COUNT_KINDS };
+
 /* Counts of jobs, written by one thread: the one that owner is an address of. */
 struct count_shard {
         _Atomic(const void *) owner;
-        _Atomic uint64_t submitted, done, failed, cancelled;
+        _Atomic uint64_t counts[COUNT_KINDS];
         char apart[88]; /* no two of them touch one cache line, wherever they begin */
 };
 
@@ -114,9 +116,27 @@ bool executor_is_closing(ouro_executor *executor); /* without it */
 
 /* ---- stats.c ---- */
 
-enum count_what { COUNT_SUBMITTED, COUNT_DONE, COUNT_FAILED, COUNT_CANCELLED };
+extern __thread char count_self __attribute__((tls_model("initial-exec")));
 
-void executor_count(struct executor_state *state, enum count_what what, int64_t n);
+void executor_count_elsewhere(struct executor_state *state, enum count_what what, int64_t n);
+
+/* Where the calling thread looks first for its shard. */
+static inline size_t count_place(void)
+{
+        return ((uintptr_t)&count_self >> 12) * 0x9e3779b97f4a7c15u >> 58;
+}
+
+static inline void executor_count(struct executor_state *state, enum count_what what, int64_t n)
+{
+        struct count_shard *shard = &state->shards[count_place()];
+        _Atomic uint64_t *count = &shard->counts[what];
+
+        if (unlikely(atomic_load_explicit(&shard->owner, memory_order_relaxed) != &count_self))
+                executor_count_elsewhere(state, what, n);
+        else
+                atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + (uint64_t)n,
+                                      memory_order_relaxed);
+}
 
 /* For executors whose pool was opened with timings; from any thread. */
 void executor_count_times(ouro_executor *executor, int64_t wait_ns, int64_t run_ns);
@@ -139,8 +159,21 @@ static inline bool job_is_within(const ouro_executor *executor)
         return false;
 }
 
-struct ouro_job *job_new(struct ouro_loop *loop);            /* not initialized; loop NULL: for a thread */
-void job_free(struct ouro_loop *loop, struct ouro_job *job); /* likewise */
+struct ouro_job *job_new_block(void);
+
+/* Not initialized. Jobs come and go by the thousand, on one thread: their memory stays with the loop. */
+static inline struct ouro_job *job_new(struct ouro_loop *loop)
+{
+        struct ouro_job *job = loop->spare_jobs;
+
+        if (unlikely(!job))
+                return job_new_block();
+        loop->spare_jobs = job->next;
+        loop->spare_jobs_len--;
+        return job;
+}
+
+void job_free(struct ouro_loop *loop, struct ouro_job *job); /* loop NULL: not to its spare ones */
 int job_let_go(struct ouro_job *job, enum job_state left);   /* returns the state before */
 
 const char *job_name(const struct ouro_job *job); /* while its task lives */

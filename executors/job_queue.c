@@ -28,6 +28,7 @@ void job_queue_fini(struct job_queue *queue)
 {
         if (queue->cells)
                 mem_free(queue->cells, (queue->mask + 1) * sizeof *queue->cells);
+        queue->cells = NULL; /* so that it may be undone twice */
 }
 
 /* The turn that a cell has, given its index. */

@@ -10,50 +10,28 @@
 
 enum { SHARD_LOOKS = 4 };
 
-static __thread char this_thread __attribute__((tls_model("initial-exec")));
+_Static_assert(SHARDS == 64, "count_place() gives as many places");
 
-static _Atomic uint64_t *counter(struct count_shard *shard, enum count_what what)
+__thread char count_self __attribute__((tls_model("initial-exec")));
+
+/* The calling thread's shard, or the last. */
+static struct count_shard *shard_here(struct executor_state *state)
 {
-        switch (what) {
-        case COUNT_SUBMITTED:
-                return &shard->submitted;
-        case COUNT_DONE:
-                return &shard->done;
-        case COUNT_FAILED:
-                return &shard->failed;
-        default:
-                return &shard->cancelled;
-        }
-}
-
-/* The calling thread's line, or the last. */
-static inline struct count_shard *shard_here(struct executor_state *state)
-{
-        const void *self = &this_thread;
-        size_t start = ((uintptr_t)self >> 12) * 0x9e3779b97f4a7c15u >> 58;
-
         for (size_t i = 0; i < SHARD_LOOKS; i++) {
-                struct count_shard *shard = &state->shards[(start + i) % SHARDS];
+                struct count_shard *shard = &state->shards[(count_place() + i) % SHARDS];
                 const void *owner = atomic_load_explicit(&shard->owner, memory_order_relaxed);
 
-                if (likely(owner == self))
-                        return shard;
-                if (!owner && atomic_compare_exchange_strong(&shard->owner, &owner, self))
+                if (owner == &count_self ||
+                    (!owner && atomic_compare_exchange_strong(&shard->owner, &owner, &count_self)))
                         return shard;
         }
         return &state->shards[SHARDS];
 }
 
-void executor_count(struct executor_state *state, enum count_what what, int64_t n)
+/* Not in the place where it looks first, or for the first time. */
+void executor_count_elsewhere(struct executor_state *state, enum count_what what, int64_t n)
 {
-        struct count_shard *shard = shard_here(state);
-        _Atomic uint64_t *count = counter(shard, what);
-
-        if (unlikely(shard == &state->shards[SHARDS]))
-                atomic_fetch_add_explicit(count, (uint64_t)n, memory_order_relaxed);
-        else
-                atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + (uint64_t)n,
-                                      memory_order_relaxed);
+        atomic_fetch_add_explicit(&shard_here(state)->counts[what], (uint64_t)n, memory_order_relaxed);
 }
 
 /* The bucket of so many ns: the number of the highest bit. */
@@ -70,16 +48,22 @@ void executor_count_times(ouro_executor *executor, int64_t wait_ns, int64_t run_
         atomic_fetch_add_explicit(&times->run_ns[bucket(run_ns)], 1, memory_order_relaxed);
 }
 
+static uint64_t read_count(struct executor_state *state, enum count_what what)
+{
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i <= SHARDS; i++)
+                sum += atomic_load(&state->shards[i].counts[what]);
+        return sum;
+}
+
 /* What has ended is read before what was submitted, so that there is never more of it. */
 static void read_counts(struct executor_state *state, struct ouro_stats *stats)
 {
-        for (size_t i = 0; i <= SHARDS; i++) {
-                stats->done += atomic_load(&state->shards[i].done);
-                stats->failed += atomic_load(&state->shards[i].failed);
-                stats->cancelled += atomic_load(&state->shards[i].cancelled);
-        }
-        for (size_t i = 0; i <= SHARDS; i++)
-                stats->submitted += atomic_load(&state->shards[i].submitted);
+        stats->done = read_count(state, COUNT_DONE);
+        stats->failed = read_count(state, COUNT_FAILED);
+        stats->cancelled = read_count(state, COUNT_CANCELLED);
+        stats->submitted = read_count(state, COUNT_SUBMITTED);
         for (size_t i = 0; i < OURO_STATS_BUCKETS; i++) {
                 stats->wait_ns[i] = atomic_load(&state->times.wait_ns[i]);
                 stats->run_ns[i] = atomic_load(&state->times.run_ns[i]);

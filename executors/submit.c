@@ -27,7 +27,7 @@ static void cut_room_wait(struct sched *sched, struct coro *coro, int interrupt)
 }
 
 /* It counts as taken before it is, because it may end before submit has returned. */
-int job_offer(ouro_executor *executor, struct ouro_job *job)
+static inline int offer(ouro_executor *executor, struct ouro_job *job)
 {
         struct executor_state *state = executor->state;
         int error;
@@ -37,6 +37,11 @@ int job_offer(ouro_executor *executor, struct ouro_job *job)
         if (unlikely(error < 0))
                 executor_count(state, COUNT_SUBMITTED, -1);
         return error;
+}
+
+int job_offer(ouro_executor *executor, struct ouro_job *job)
+{
+        return offer(executor, job);
 }
 
 static const struct wait_kind waits_for_room = {"room in an executor", cut_room_wait};
@@ -74,7 +79,7 @@ static int submit_in_turn(struct ouro_loop *loop, ouro_executor *executor, struc
         list_push(&state->waiters, &waiter.link);
         atomic_fetch_add(&state->waiting, 1);
         while (interrupt == 0 &&
-               (state->waiters.next != &waiter.link || (result = job_offer(executor, job)) == -EAGAIN))
+               (state->waiters.next != &waiter.link || (result = offer(executor, job)) == -EAGAIN))
                 interrupt = wait_for_room(&waiter, &out);
         if (out)
                 return interrupt;
@@ -84,7 +89,8 @@ static int submit_in_turn(struct ouro_loop *loop, ouro_executor *executor, struc
         return interrupt ? interrupt : result;
 }
 
-static int submit(struct ouro_loop *loop, ouro_executor *executor, struct ouro_job *job, bool may_wait)
+static inline __attribute__((always_inline)) int submit(struct ouro_loop *loop, ouro_executor *executor,
+                                                        struct ouro_job *job, bool may_wait)
 {
         struct executor_state *state = executor->state;
         int result = -EAGAIN;
@@ -92,7 +98,7 @@ static int submit(struct ouro_loop *loop, ouro_executor *executor, struct ouro_j
         if (unlikely(job_frames != NULL) && loop && job_is_within(executor))
                 return job_submit_within(loop, executor, job, may_wait);
         if (likely(atomic_load_explicit(&state->waiting, memory_order_relaxed) == 0))
-                result = job_offer(executor, job);
+                result = offer(executor, job);
         return likely(result != -EAGAIN || !may_wait) ? result : submit_in_turn(loop, executor, job);
 }
 
@@ -121,6 +127,8 @@ int job_read_options(const ouro_executor *executor, const struct ouro_job_option
                 options.name = "job";
         if (options.deadline_ns == OURO_FOREVER)
                 options.deadline_ns = 0;
+        if (options.ret_report)
+                *options.ret_report = NULL; /* should it be refused yet */
         *ret_options = options;
         return 0;
 }

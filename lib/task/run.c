@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/options.h"
 #include "task/choose.h"
 #include "task/poller.h"
 #include "task/task.h"
@@ -172,8 +173,7 @@ static intptr_t run_main(struct loop_memory *memory, const struct ouro_options *
 
 static int check_options(const struct ouro_options *options)
 {
-        if (options->size != sizeof *options || options->entries > 32768 ||
-            (unsigned)options->clock > OURO_CLOCK_VIRTUAL ||
+        if (options->entries > 32768 || (unsigned)options->clock > OURO_CLOCK_VIRTUAL ||
             (unsigned)options->backend > OURO_BACKEND_EPOLL || options->drain_ns < 0)
                 return -EINVAL;
         if (options->stack_bytes &&
@@ -190,8 +190,8 @@ intptr_t ouro_run_with(const struct ouro_options *given, ouro_fn *main_fn, void 
         int saved_errno = errno;
         intptr_t result;
 
-        if (given)
-                options = *given;
+        if (given && options_read(&options, sizeof options, given) < 0)
+                return -EINVAL;
         if (!main_fn || check_options(&options) < 0)
                 return -EINVAL;
         if (sched_current) {

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "base/options.h"
 #include "base/queue.h"
 #include "task/task.h"
 
@@ -153,10 +154,8 @@ ouro_task ouro_create_task_with(const struct ouro_task_options *options, ouro_fn
         struct task *task;
         int error = 0;
 
-        if (options && options->size != sizeof *options)
+        if (options && options_read(&known, sizeof known, options) < 0)
                 return task_failed(-EINVAL);
-        if (options)
-                known = *options;
         if (known.stack_bytes && (known.stack_bytes < STACK_LEAST || known.stack_bytes > STACK_MAX_BYTES))
                 error = -EINVAL;
         if (!known.name)

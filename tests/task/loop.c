@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -41,8 +42,6 @@ Test(run, refuses_options_that_are_out_of_range)
         cr_assert_eq(ouro_run(NULL, NULL), -EINVAL);
         cr_assert_eq(ouro_run_with(&good, NULL, NULL), -EINVAL);
         bad = good, bad.size = 0, refuses(bad);
-        bad = good, bad.size--, refuses(bad);
-        bad = good, bad.size++, refuses(bad);
         bad = good, bad.stack_bytes = 1, refuses(bad);
         bad = good, bad.stack_bytes = 16 * 1024 - 1, refuses(bad);
         bad = good, bad.stack_bytes = SIZE_MAX, refuses(bad);
@@ -53,6 +52,22 @@ Test(run, refuses_options_that_are_out_of_range)
         bad = good, bad.entries = 32769, refuses(bad);
         bad = good, bad.drain_ns = -1, refuses(bad);
         cr_assert_eq(ouro_run_with(&good, gives, as_arg(1)), 1);
+}
+
+Test(run, takes_options_of_older_and_newer_headers)
+{
+        struct {
+                struct ouro_options known;
+                uint64_t unknown;
+        } newer = {.known = OURO_OPTIONS_INIT};
+        struct ouro_options older = {.size = offsetof(struct ouro_options, entries)};
+
+        older.entries = UINT_MAX; /* beyond its end */
+        cr_assert_eq(ouro_run_with(&older, gives, as_arg(1)), 1);
+        newer.known.size = sizeof newer;
+        cr_assert_eq(ouro_run_with(&newer.known, gives, as_arg(2)), 2);
+        newer.unknown = 1;
+        cr_assert_eq(ouro_run_with(&newer.known, gives, as_arg(3)), -EINVAL);
 }
 
 Test(run, takes_options_at_their_limits)

@@ -404,16 +404,23 @@ RUN(task, refused_options_end_it_and_drop_its_argument)
         cr_assert_eq(dropped, 4);
 }
 
-RUN(task, options_of_an_unknown_size_are_refused)
+RUN(task, options_of_older_and_newer_headers_are_taken)
 {
-        struct ouro_task_options options = OURO_TASK_OPTIONS_INIT;
+        struct {
+                struct ouro_task_options known;
+                uint64_t unknown;
+        } newer = {.known = OURO_TASK_OPTIONS_INIT};
+        struct ouro_task_options older = {.size = sizeof older.size, .stack_bytes = 1, .name = "beyond"};
+        ouro_task task = ouro_create_task_with(&older, gives, NULL);
 
-        options.size--;
-        cr_assert_eq(ouro_await(ouro_create_task_with(&options, gives, NULL)), -EINVAL);
-        options.size += 2;
-        cr_assert_eq(ouro_await(ouro_create_task_with(&options, gives, NULL)), -EINVAL);
-        options.size = 0;
-        cr_assert_eq(ouro_await(ouro_create_task_with(&options, gives, NULL)), -EINVAL);
+        cr_assert_str_eq(ouro_task_name(task), "task");
+        cr_assert(ouro_await(task) >= 0);
+        newer.known.size = sizeof newer;
+        cr_assert(ouro_await(ouro_create_task_with(&newer.known, gives, NULL)) >= 0);
+        newer.unknown = 1;
+        cr_assert_eq(ouro_await(ouro_create_task_with(&newer.known, gives, NULL)), -EINVAL);
+        older.size = 0;
+        cr_assert_eq(ouro_await(ouro_create_task_with(&older, gives, NULL)), -EINVAL);
 }
 
 Test(task, created_outside_a_run_it_has_ended_and_its_argument_is_dropped)
