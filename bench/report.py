@@ -136,6 +136,10 @@ def amount(value, unit):
     return f"{value:,.0f} {unit}" if value >= 1000 else f"{value:,.2f} {unit}"
 
 
+def ratio_text(ratio):
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.4f}"
+
+
 def print_table(rows):
     cells = [("number", "ouro", "reference", "ratio", "spread", "target", "", "aim", "")]
     for entry in rows:
@@ -145,8 +149,8 @@ def print_table(rows):
             entry["number"],
             amount(entry["ouro"], entry["unit"]),
             reference,
-            "" if ratio is None else f"{ratio:.2f} x",
-            "" if ratio is None else f"{low:.2f}-{high:.2f}",
+            "" if ratio is None else f"{ratio_text(ratio)} x",
+            "" if ratio is None else f"{ratio_text(low)}-{ratio_text(high)}",
             limit_text(entry["target"]),
             met(entry["target"], entry) if entry["target"] else "",
             limit_text(entry["aim"]),

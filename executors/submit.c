@@ -127,6 +127,8 @@ int job_read_options(const ouro_executor *executor, const struct ouro_job_option
                 options.name = "job";
         if (options.deadline_ns == OURO_FOREVER)
                 options.deadline_ns = 0;
+        if (options.ret_report)
+                *options.ret_report = NULL; /* should it be refused yet */
         *ret_options = options;
         return 0;
 }

@@ -8,6 +8,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,17 @@ static void run_last(int argc, char **argv, char **envp)
         serve_or_refuse();
 }
 
+/* Threads that constructors start inherit that: one that let it in would take it from the zygote's signalfd.
+ */
+static void hold_back_sigchld(void)
+{
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGCHLD);
+        sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 __attribute__((constructor(101))) static void take_over(int argc, char **argv)
 {
         struct takeover_message greeting;
@@ -170,6 +182,7 @@ __attribute__((constructor(101))) static void take_over(int argc, char **argv)
                 return; /* ouro_worker_main() will be called, or the host would not have executed us */
         accepted = accept_greeting(&greeting);
         pending = true;
+        hold_back_sigchld();
         if ((void *)*last == (void *)take_over)
                 serve_or_refuse();
         original = *last;

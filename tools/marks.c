@@ -84,6 +84,7 @@ static void sweep_one(const struct mark *mark, struct job_totals *job)
                 break;
         case MARK_CANCELLED:
                 job->cancelled++;
+                job->cut_runs += runs > 0;
                 break;
         case MARK_DIED:
                 job->died++;

@@ -79,6 +79,7 @@ static void add_jobs(struct json_object *to, const struct job_totals *job)
         add_u64(to, "runs", job->runs);
         add_u64(to, "done", job->done);
         add_u64(to, "cancelled", job->cancelled);
+        add_u64(to, "cut_runs", job->cut_runs);
         add_u64(to, "died", job->died);
         add_u64(to, "failed", job->failed);
         add_u64(to, "lost", job->lost);

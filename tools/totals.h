@@ -57,6 +57,7 @@ struct job_totals {
         uint64_t runs;
         uint64_t done;      /* waiter told: done */
         uint64_t cancelled; /* waiter told: cancelled; ran at most once */
+        uint64_t cut_runs;  /* of those: did run */
         uint64_t died;      /* waiter told: its worker process died */
         uint64_t failed;    /* waiter told: any other error */
         uint64_t lost;      /* told done, but never ran */

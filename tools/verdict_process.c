@@ -82,21 +82,40 @@ bool workers_were_killed(const struct stress_outcome *outcome, char *detail, siz
         return kills > 0 && process->restarts > 0;
 }
 
+/* How many workers may have died of what was done to them. A job that was cut short just as it was begun has
+ * cost its worker and has no record yet: few of them. */
+static uint64_t deaths_at_most(const struct stress_outcome *outcome)
+{
+        const struct process_totals *process = &outcome->totals->process;
+        const uint64_t *kills = outcome->totals->chaos.kills;
+        uint64_t workers = 0, zygotes = kills[CHAOS_JOB_ZYGOTE];
+
+        for (unsigned kill = CHAOS_NONE + 1; kill < CHAOS_ZYGOTE_KILL; kill++)
+                if (kill != CHAOS_JOB_CHILD && kill != CHAOS_STOP_CONT)
+                        workers += kills[kill];
+        for (unsigned kill = CHAOS_ZYGOTE_KILL; kill < CHAOS_KILLS; kill++)
+                if (kill != CHAOS_ZYGOTE_STOP_CONT)
+                        zygotes += kills[kill];
+        return workers + zygotes * process->workers + process->job.cut_runs + process->job.cancelled / 20 +
+               (process->nameless - process->nameless_done) + 2;
+}
+
 bool deaths_explained(const struct stress_outcome *outcome, char *detail, size_t room)
 {
         const struct chaos_totals *chaos = &outcome->totals->chaos;
         int len = snprintf(detail, room,
                            "%" PRIu64 " reports, %" PRIu64 " missing, %" PRIu64 " odd; %" PRIu64
-                           " survived, %" PRIu64 " died unasked",
+                           " survived, %" PRIu64 " died unasked; of %" PRIu64 " restarts up to %" PRIu64
+                           " were asked for",
                            chaos->reports, chaos->reports_missing, chaos->reports_odd, chaos->survived,
-                           chaos->unasked);
+                           chaos->unasked, outcome->totals->process.restarts, deaths_at_most(outcome));
 
         if (chaos->unasked > 0 && len > 0 && (size_t)len < room)
                 snprintf(detail + len, room - (size_t)len, ", the first by %s %d",
                          chaos->unasked_signal > 0 ? "signal" : "exit status",
                          chaos->unasked_signal > 0 ? chaos->unasked_signal : -chaos->unasked_signal);
         return chaos->reports_missing == 0 && chaos->reports_odd == 0 && chaos->survived == 0 &&
-               chaos->unasked == 0;
+               chaos->unasked == 0 && outcome->totals->process.restarts <= deaths_at_most(outcome);
 }
 
 bool full_strength_after_calm(const struct stress_outcome *outcome, char *detail, size_t room)

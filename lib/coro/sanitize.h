@@ -163,6 +163,16 @@ static inline bool sanitize_on_valgrind(void)
 #endif
 }
 
+/* A copy of this process is about to exit: Valgrind would look for leaks in all that is mapped, and fill an
+ * arena with pages by reading it. */
+static inline __attribute__((always_inline)) void sanitize_before_exit_of_copy(void)
+{
+#if defined(OURO_VALGRIND) && defined(VALGRIND_CLO_CHANGE)
+        if (RUNNING_ON_VALGRIND)
+                VALGRIND_CLO_CHANGE("--leak-check=no");
+#endif
+}
+
 /* Somebody whom Valgrind does not see has written these bytes. */
 static inline void sanitize_defined(void *base, size_t bytes)
 {

@@ -49,7 +49,8 @@ def follow_links():
 
 
 def names_of_reference():
-    header = (root / "lib/include/ouro.h").read_text()
+    include = root / "lib/include"
+    header = "".join((include / name).read_text() for name in ("ouro.h", "ouro/job.h", "ouro/pool.h"))
     reference = (root / "docs/reference.md").read_text()
     declared = set(re.findall(r"^OURO_API [^;]*?\b(ouro_\w+)\(", header, re.M))
     declared |= set(re.findall(r"^#define (ouro_\w+)\(", header, re.M))

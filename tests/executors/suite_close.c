@@ -181,6 +181,8 @@ void suite_closing_refuses_what_makes_no_sense(const struct executor_kind *kind)
 
 static intptr_t gives_up_closing(void *arg)
 {
+        struct ouro_job_options options = OURO_JOB_OPTIONS_INIT;
+        struct ouro_report *report = (struct ouro_report *)&options; /* to be overwritten */
         struct gate *gate;
         ouro_task task, closer;
 
@@ -191,7 +193,9 @@ static intptr_t gives_up_closing(void *arg)
         gate_await_begun(gate, 1);
         cr_assert(ouro_executor_close_with(tested_pool, OURO_CLOSE_WAIT, 0) == -ETIME);
         cr_assert(ouro_executor_close_with(tested_pool, OURO_CLOSE_WAIT, OURO_MS(1)) == -ETIME);
-        cr_assert(ouro_call(tested_pool, job_fails, OURO_NO_IN, OURO_NO_OUT, NULL) == -ESHUTDOWN);
+        options.ret_report = &report;
+        cr_assert(ouro_call(tested_pool, job_fails, OURO_NO_IN, OURO_NO_OUT, &options) == -ESHUTDOWN);
+        cr_assert(!report, "there is nothing to tell of what was refused");
         closer = ouro_create_task(closes, NULL);
         ouro_yield();
         cr_assert(ouro_executor_close_with(tested_pool, OURO_CLOSE_WAIT, 0) == -EALREADY);

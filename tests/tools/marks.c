@@ -48,6 +48,7 @@ Test(marks, each_fate_is_counted_once)
         cr_assert_eq(job.runs, 3);
         cr_assert_eq(job.done, 1);
         cr_assert_eq(job.cancelled, 2);
+        cr_assert_eq(job.cut_runs, 1);
         cr_assert_eq(job.failed, 1);
         cr_assert_eq(job.lost + job.repeated + job.untold, 0);
 }

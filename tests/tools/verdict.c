@@ -34,7 +34,7 @@ static void make_good(void)
         };
         totals.job = (struct job_totals){.submitted = 50, .done = 45, .cancelled = 5, .runs = 47};
         totals.process = (struct process_totals){
-                .job = {.submitted = 80, .done = 60, .cancelled = 12, .died = 8, .runs = 75},
+                .job = {.submitted = 80, .done = 60, .cancelled = 12, .died = 8, .runs = 75, .cut_runs = 4},
                 .idempotent = 20,
                 .nameless = 9,
                 .nameless_done = 7,
@@ -383,6 +383,7 @@ Test(verdict, late_write_fails)
 Test(verdict, chaos_that_killed_nobody_fails)
 {
         memset(totals.chaos.kills, 0, sizeof(totals.chaos.kills));
+        totals.process.restarts = 5; /* as many as were cut short */
         assert_only("workers were killed");
 }
 
@@ -397,6 +398,12 @@ Test(verdict, worker_that_died_unasked_fails_and_its_signal_is_told)
         for (unsigned i = 0; i < verdict.count; i++)
                 if (!verdict.checks[i].ok)
                         cr_assert_not_null(strstr(verdict.checks[i].detail, "signal 7"));
+}
+
+Test(verdict, more_restarts_than_deaths_that_were_asked_for_fail)
+{
+        totals.process.restarts = 500;
+        assert_only("every death explained");
 }
 
 Test(verdict, missing_report_fails)

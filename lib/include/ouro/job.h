@@ -352,7 +352,8 @@ struct ouro_stats {
         uint64_t submitted; /* jobs taken */
         uint64_t done;      /* of those: returned zero or more */
         uint64_t failed;    /* returned less than zero, or lost with a worker */
-        uint64_t cancelled; /* ended by cancellation or deadline */
+        uint64_t cancelled; /* ended by cancellation or deadline; one that was queued counts when a worker
+                                comes to it */
         uint64_t queued;    /* now: taken and not begun */
         uint64_t running;   /* now */
         uint64_t workers;   /* now: threads, or processes that are ready */

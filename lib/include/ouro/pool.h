@@ -179,8 +179,9 @@ struct ouro_process_options {
  *
  * Returns: 0, -EINVAL: an option is out of range, or NULL; -EBUSY: start by fork in a process with several
  * threads; -ENOEXEC: this program cannot be executed afresh as a zygote, see the guide; -ENOTSUP: the kernel
- * lacks what an option asks for; -ENOENT: there is no helper program; -EPERM, -EACCES: an option is refused;
- * -ENOMEM, -EAGAIN, -EMFILE, -ENFILE. Threads: from anywhere.
+ * lacks what an option asks for; -ENOENT: there is no helper program, or a directory or path is not there
+ * (-ENOTDIR: it is no directory); -EBADF: one of fds is not open; -EPERM, -EACCES: a limit, nice value, path
+ * or other option is refused; -ENOMEM, -EAGAIN, -EMFILE, -ENFILE. Threads: from anywhere.
  */
 OURO_API int ouro_process_pool_open(const struct ouro_process_options *options, ouro_executor **ret_executor);
 
