@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -119,6 +120,8 @@ int processes_open(struct processes *processes, struct stress *stress)
         }
         r = open_pool(processes);
         if (r < 0) {
+                fprintf(stderr, "ouro stress: no process pool (--processes 0 does without): %s\n",
+                        strerror(-r));
                 census_close(&processes->census);
                 ledger_close(&processes->ledger);
         }
