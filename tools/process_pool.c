@@ -27,7 +27,7 @@ enum {
 #define READ_PAUSE_NS OURO_MS(50)
 #define STRAYS_NS OURO_SEC(10)
 #define CHAOS_GRACE_NS OURO_MS(20)
-#define CHAOS_BACKOFF_NS OURO_MS(1)
+#define CHAOS_BACKOFF_NS OURO_US(250)          /* doubled ten times at the most, it is far below a second */
 #define CHAOS_DATA_BYTES ((uint64_t)256 << 20) /* writable memory of a worker */
 
 /* The numbers of random streams that belong to no slot, see stress_work.c. */
