@@ -190,7 +190,7 @@ static bool overtake(struct process_pool *pool, struct worker *worker, struct re
 
 static struct worker *first_without_room(const struct process_pool *pool)
 {
-        const struct ouro_list *list = &pool->loads[pool->ahead];
+        const struct ouro_list *list = &pool->loads[LOADS_FULL];
 
         return list_empty(list) ? NULL : container_of(list->next, struct worker, by_load);
 }

@@ -1,27 +1,16 @@
-/* loads.c - the workers that take jobs, by how many they have: the idlest is found at once.
+/* loads.c - the workers that take jobs, by how many they have: an idle one, or nearly the idlest, is found at
+ * once.
  *
- * One list for each load, and a bit for each list that is not empty. The last list has those without room:
- * they have as many jobs as may be ahead, or their ring of entries is full, or they shall not get more. */
+ * One list for each of some ranges of loads (load_key()), and a bit for each list that is not empty. The last
+ * list has those without room: they have as many jobs as may be ahead, or their ring of entries is full, or
+ * they shall not get more. */
 #include "executors/process_pool.h"
-
-enum { WORD_BITS = 64 };
 
 void loads_init(struct process_pool *pool)
 {
-        for (unsigned i = 0; i <= AHEAD_MOST; i++)
+        for (unsigned i = 0; i <= LOADS_FULL; i++)
                 list_init(&pool->loads[i]);
         list_init(&pool->busy);
-}
-
-bool worker_has_room(const struct process_pool *pool, const struct worker *worker)
-{
-        return worker->load < pool->ahead && worker->next - worker->oldest <= worker->lane.mask &&
-               (!pool->recycle_jobs || worker->given < pool->recycle_jobs);
-}
-
-static unsigned key_of(const struct process_pool *pool, const struct worker *worker)
-{
-        return likely(worker_has_room(pool, worker)) ? worker->load : pool->ahead;
 }
 
 /* What was used last is used first: it is awake, and its memory is in the cache. Those that are still
@@ -31,7 +20,7 @@ static void put(struct process_pool *pool, struct worker *worker, unsigned key)
         struct ouro_list *list = &pool->loads[key];
 
         list_push(likely(key > 0 || worker_works(worker)) ? list->next : list, &worker->by_load);
-        pool->loads_used[key / WORD_BITS] |= 1ull << key % WORD_BITS;
+        pool->loads_used |= 1u << key;
         worker->key = key;
 }
 
@@ -41,14 +30,14 @@ static void take(struct process_pool *pool, struct worker *worker)
 
         list_del(&worker->by_load);
         if (list_empty(list))
-                pool->loads_used[worker->key / WORD_BITS] &= ~(1ull << worker->key % WORD_BITS);
+                pool->loads_used &= ~(1u << worker->key);
 }
 
 void worker_list(struct process_pool *pool, struct worker *worker)
 {
         check(!worker->listed);
         worker->listed = true;
-        put(pool, worker, key_of(pool, worker));
+        put(pool, worker, load_key(pool, worker));
 }
 
 void worker_unlist(struct process_pool *pool, struct worker *worker)
@@ -59,12 +48,12 @@ void worker_unlist(struct process_pool *pool, struct worker *worker)
         take(pool, worker);
 }
 
-void worker_counts(struct process_pool *pool, struct worker *worker)
+void worker_recount(struct process_pool *pool, struct worker *worker)
 {
         bool busy = worker->next != worker->oldest;
 
         if (worker->listed) {
-                unsigned key = key_of(pool, worker);
+                unsigned key = load_key(pool, worker);
 
                 if (key != worker->key) {
                         take(pool, worker);
@@ -82,25 +71,4 @@ void worker_counts(struct process_pool *pool, struct worker *worker)
                 pool->busy_len--;
                 worker->lowest = OURO_PRIORITY_HIGH;
         }
-}
-
-struct worker *loads_least(const struct process_pool *pool)
-{
-        for (unsigned word = 0; word <= AHEAD_MOST / WORD_BITS; word++) {
-                uint64_t bits = pool->loads_used[word];
-                unsigned key;
-
-                if (!bits)
-                        continue;
-                key = word * WORD_BITS + (unsigned)__builtin_ctzll(bits);
-                if (key >= pool->ahead)
-                        return NULL;
-                return container_of(pool->loads[key].next, struct worker, by_load);
-        }
-        return NULL;
-}
-
-bool loads_idle(const struct process_pool *pool)
-{
-        return pool->loads_used[0] & 1;
 }

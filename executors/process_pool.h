@@ -34,6 +34,8 @@ enum {
         WORKERS_MOST = 1024,
         AHEAD_MOST = 256,
         FUNCTIONS_CACHED = 64,
+        LOADS_EXACT = 4, /* loads below this have lists of their own; then 4 to 7, 8 to 15... */
+        LOADS_FULL = 11, /* 256 jobs have the list before this */
         LATER_LOOPS = 4,
         LATER_WAKES = 8,
         COPY_LOCKED_BYTES = 16 << 10, /* what is copied with the lock held, at the most */
@@ -167,8 +169,8 @@ struct process_pool {
         int64_t look_ns; /* when it does */
         struct line line;
         struct ouro_list busy;
-        struct ouro_list loads[AHEAD_MOST + 1]; /* workers that take jobs, by load; the last: without room */
-        uint64_t loads_used[AHEAD_MOST / 64 + 1];
+        struct ouro_list loads[LOADS_FULL + 1]; /* workers that take jobs, see loads.c */
+        unsigned loads_used;                    /* bits: which of these are not empty */
         struct record *spare_records;
         struct batch *batches; /* all records */
         struct functions functions;
@@ -263,21 +265,83 @@ void functions_tell(const struct functions *functions, struct worker *worker);
 
 /* ---- records.c ---- */
 void line_init(struct line *line);
-struct record *record_new(struct process_pool *pool); /* NULL: no memory */
-void record_free(struct process_pool *pool, struct record *record);
+bool records_add(struct process_pool *pool);     /* false: no memory */
 void records_release(struct process_pool *pool); /* the spare ones */
 void record_wait(struct process_pool *pool, struct record *record, bool in_front);
 void record_leave_line(struct process_pool *pool, struct record *record);
-struct record *line_first(const struct line *line); /* of the highest priority; NULL: empty */
+
+/* NULL: no memory. */
+static inline struct record *record_new(struct process_pool *pool)
+{
+        struct record *record;
+
+        if (unlikely(!pool->spare_records) && !records_add(pool))
+                return NULL;
+        record = pool->spare_records;
+        pool->spare_records = record->spare;
+        return record;
+}
+
+static inline void record_free(struct process_pool *pool, struct record *record)
+{
+        record->spare = pool->spare_records;
+        pool->spare_records = record;
+}
+
+/* Of the highest priority; NULL: empty. */
+static inline struct record *line_first(const struct line *line)
+{
+        if (likely(line->len == 0))
+                return NULL;
+        for (int i = 0; i < 3; i++)
+                if (!list_empty(&line->jobs[i]))
+                        return container_of(line->jobs[i].next, struct record, link);
+        return NULL;
+}
 
 /* ---- loads.c ---- */
 void loads_init(struct process_pool *pool);
 void worker_list(struct process_pool *pool, struct worker *worker);   /* takes jobs from now on */
 void worker_unlist(struct process_pool *pool, struct worker *worker); /* or no more */
-void worker_counts(struct process_pool *pool, struct worker *worker); /* its load or entries have changed */
-struct worker *loads_least(const struct process_pool *pool); /* the idlest with room; NULL: none has */
-bool loads_idle(const struct process_pool *pool);            /* some have nothing */
-bool worker_has_room(const struct process_pool *pool, const struct worker *worker);
+void worker_recount(struct process_pool *pool, struct worker *worker);
+
+static inline bool worker_has_room(const struct process_pool *pool, const struct worker *worker)
+{
+        return worker->load < pool->ahead && worker->next - worker->oldest <= worker->lane.mask &&
+               (!pool->recycle_jobs || worker->given < pool->recycle_jobs);
+}
+
+/* The list of pool->loads for a worker. */
+static inline unsigned load_key(const struct process_pool *pool, const struct worker *worker)
+{
+        unsigned load = worker->load;
+
+        if (unlikely(!worker_has_room(pool, worker)))
+                return LOADS_FULL;
+        return load < LOADS_EXACT ? load : 33 - (unsigned)__builtin_clz(load);
+}
+
+/* Its load or its entries have changed. */
+static inline void worker_counts(struct process_pool *pool, struct worker *worker)
+{
+        if (unlikely(load_key(pool, worker) != worker->key ||
+                     (worker->next != worker->oldest) != worker->busy))
+                worker_recount(pool, worker);
+}
+
+/* The idlest with room; NULL: none has. */
+static inline struct worker *loads_least(const struct process_pool *pool)
+{
+        unsigned key = (unsigned)__builtin_ctz(pool->loads_used | 1u << LOADS_FULL);
+
+        return key == LOADS_FULL ? NULL : container_of(pool->loads[key].next, struct worker, by_load);
+}
+
+/* Some have nothing. */
+static inline bool loads_idle(const struct process_pool *pool)
+{
+        return pool->loads_used & 1;
+}
 
 /* ---- spans.c ---- */
 int spans_fit(struct process_pool *pool,
@@ -288,7 +352,16 @@ bool spans_out_long(const struct record *record);
 void spans_copy_in(struct record *record, uint64_t at); /* no lock needed, as the next */
 void spans_copy_out(struct record *record, uint64_t at);
 void spans_describe(struct record *record, uint64_t at, struct lane_entry *entry, struct lane_note *note);
-uint64_t spans_at(const struct record *record); /* where they are in the worker's lane */
+
+/* Where they are in the worker's lane. */
+static inline uint64_t spans_at(const struct record *record)
+{
+        const struct worker *worker = record->worker;
+
+        return likely(record->block < 0) ? lane_place(&worker->lane, record->entry)
+                                         : worker->data_at + (uint64_t)record->block;
+}
+
 void spans_release(struct record *record);
 void spans_give_memory_back(struct record *record); /* no lock needed */
 

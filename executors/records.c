@@ -10,7 +10,7 @@ struct batch {
         struct record records[SPARE_BATCH];
 };
 
-static bool add_batch(struct process_pool *pool)
+bool records_add(struct process_pool *pool)
 {
         struct batch *batch = mem_alloc(sizeof *batch);
 
@@ -21,23 +21,6 @@ static bool add_batch(struct process_pool *pool)
         for (int i = SPARE_BATCH - 1; i >= 0; i--)
                 record_free(pool, &batch->records[i]);
         return true;
-}
-
-struct record *record_new(struct process_pool *pool)
-{
-        struct record *record;
-
-        if (unlikely(!pool->spare_records) && !add_batch(pool))
-                return NULL;
-        record = pool->spare_records;
-        pool->spare_records = record->spare;
-        return record;
-}
-
-void record_free(struct process_pool *pool, struct record *record)
-{
-        record->spare = pool->spare_records;
-        pool->spare_records = record;
 }
 
 void records_release(struct process_pool *pool)
@@ -85,12 +68,4 @@ void record_leave_line(struct process_pool *pool, struct record *record)
         pool->waiting--;
         if (record->seat)
                 pool->bound_waiting--;
-}
-
-struct record *line_first(const struct line *line)
-{
-        for (int i = 0; line->len > 0 && i < 3; i++)
-                if (!list_empty(&line->jobs[i]))
-                        return container_of(line->jobs[i].next, struct record, link);
-        return NULL;
 }

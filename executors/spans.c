@@ -107,15 +107,6 @@ bool spans_out_long(const struct record *record)
                 (uint64_t)record->block + record->bytes > DATA_KEPT_BYTES);
 }
 
-uint64_t spans_at(const struct record *record)
-{
-        const struct lane *lane = &record->worker->lane;
-
-        if (likely(record->block < 0))
-                return lane_place(lane, record->entry);
-        return record->worker->data_at + (uint64_t)record->block;
-}
-
 void spans_copy_in(struct record *record, uint64_t at)
 {
         const struct ouro_in in = record->job->in;
