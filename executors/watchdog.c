@@ -7,6 +7,8 @@
  * else looks.
  *
  * While nothing is handed out nobody looks: the first job after that wakes the supervisor. */
+#include <limits.h>
+
 #include "executors/process_pool.h"
 
 static const int64_t LOOK_NS = 500 * 1000 * 1000;
@@ -23,8 +25,12 @@ static void look_at(struct process_pool *pool, struct worker *worker, struct lat
         uint32_t state = next_state(worker);
         bool stuck = state == LANE_READY && worker_works(worker);
 
-        if (stuck && worker->stuck && worker->stuck_at == worker->oldest)
-                worker_doom(pool, worker, -1, later);
+        if (stuck && worker->stuck && worker->stuck_at == worker->oldest) {
+                take_back_all(pool, worker, INT_MAX);
+                if (next_state(worker) ==
+                    LANE_TAKEN) /* else it has just begun it, and is killed for nothing */
+                        worker_doom(pool, worker, -1, later);
+        }
         worker->stuck = stuck;
         worker->stuck_at = worker->oldest;
         if (state == LANE_FREE || state > LANE_SKIPPED) {
