@@ -4,7 +4,8 @@
  * keep jobs for ever that it has not begun: no deadline runs for those. So while workers are busy the
  * supervisor looks at them now and then. One that works, and whose next entry has been READY at two looks, is
  * killed; its jobs were not begun, and go to others. Garbage in the next entry is found, too, even if nobody
- * else looks.
+ * else looks; and what is done but at two looks not taken in is: any worker can read the bell, and so keep
+ * loops from hearing the others.
  *
  * While nothing is handed out nobody looks: the first job after that wakes the supervisor. */
 #include "executors/process_pool.h"
@@ -21,12 +22,18 @@ static uint32_t next_state(const struct worker *worker)
 static void look_at(struct process_pool *pool, struct worker *worker, struct later *later)
 {
         uint32_t state = next_state(worker);
-        bool stuck = state == LANE_READY && worker_works(worker);
+        bool waits = state == LANE_READY || state == LANE_TAKEN,
+             unheard = state == LANE_DONE || state == LANE_SKIPPED, stuck, again;
 
-        if (stuck && worker->stuck && worker->stuck_at == worker->oldest)
-                worker_doom(pool, worker, -1, later);
+        worker->worked |= worker->done > 0 || worker_works(worker);
+        stuck = unheard || (waits && worker->worked);
+        again = stuck && worker->stuck && worker->stuck_at == worker->oldest;
         worker->stuck = stuck;
         worker->stuck_at = worker->oldest;
+        if (again && waits)
+                worker_doom(pool, worker, -1, later);
+        else if (again)
+                collect_worker(pool, worker, later);
         if (state == LANE_FREE || state > LANE_SKIPPED) {
                 worker->garbled = true;
                 worker_doom(pool, worker, -1, later);
