@@ -36,7 +36,9 @@ class Header:
         with open(path, encoding="utf-8") as file:
             self.text = file.read()
         self.path = path
-        self.include = path[path.rindex("include/") + len("include/"):]
+        self.name = path[path.rindex("include/") + len("include/"):]
+        instead = re.search(r'#error "include (\S+) instead"', self.text)
+        self.include = instead[1] if instead else self.name
         self.entries = [Entry(self, match) for match in COMMENT.finditer(self.text)]
         self.problems = [f"{path}: {entry.name}: {entry.problem}" for entry in self.entries if entry.problem]
 
@@ -54,17 +56,6 @@ class Header:
         """The summary and the body of the header's first comment."""
         lines = unstar(re.match(r"/\*(.*?)\*/", self.text, re.S)[1])
         return lines[0].strip().split(" - ", 1)[1], lines[1:]
-
-    def definition(self, name):
-        """A type's definition as it stands in the header."""
-        for pattern in (
-            rf"^(?:struct|enum) {name} \{{.*?^\}};",
-            rf"^typedef struct \{{[^}}]*\}} {name};",
-            rf"^typedef [^;{{]*\b{name}(?:\([^;]*)?;",
-        ):
-            if match := re.search(pattern, self.text, re.S | re.M):
-                return match[0]
-        return ""
 
 
 class Entry:
@@ -103,15 +94,39 @@ class Entry:
         if not condition and not self.problem:
             self.problem = problem
 
-    def types(self):
-        """Definitions of the types that the caller fills in or reads."""
+    def types(self, headers):
+        """Definitions of the types that the caller fills in or reads, and of those that their fields have."""
         prose = " ".join(line for part in self.sections.values() for lines in part for line in lines)
         text = " ".join([self.synopsis, prose] + [text for _, text in self.parameters])
-        names = re.findall(r"struct (ouro_\w+_options|ouro_allocator|ouro_in|ouro_out)\b", text)
-        names += re.findall(r"enum (ouro_\w+)", text)
-        names += re.findall(r"\b(ouro_\w*fn|ouro_task)\b(?![_(])", self.synopsis)
-        found = [self.header.definition(name) for name in dict.fromkeys(names)]
-        return [text for text in found if text]
+        names = dict.fromkeys(types_in(text) + re.findall(r"\b(ouro_\w*fn|ouro_task)\b(?![_(])", self.synopsis))
+        found = {}
+        while names:
+            name = next(iter(names))
+            names.pop(name)
+            found[name] = definition(headers, name)
+            if found[name]:
+                fields = types_in(found[name]) + re.findall(r"\b(ouro_\w*fn) \*", found[name])
+                names.update(dict.fromkeys(field for field in fields if field not in found))
+        return [text for text in found.values() if text]
+
+
+def types_in(text):
+    """Names of the types in it that people fill in or read."""
+    names = re.findall(r"struct (ouro_(?:\w+_)?options|ouro_(?:allocator|in|out|limit|report|stats))\b", text)
+    return names + re.findall(r"enum (ouro_\w+)", text)
+
+
+def definition(headers, name):
+    """A type's definition as it stands in a header."""
+    for pattern in (
+        rf"^(?:struct|enum) {name} \{{.*?^\}};",
+        rf"^typedef struct \{{[^}}]*\}} {name};",
+        rf"^typedef [^;{{]*\b{name}(?:\([^;]*)?;",
+    ):
+        for header in headers:
+            if match := re.search(pattern, header.text, re.S | re.M):
+                return match[0]
+    return ""
 
 
 def unstar(comment):
@@ -210,7 +225,7 @@ def verbatim(text):
     return [".PP", ".in +4n", ".EX", escaped(text), ".EE", ".in"]
 
 
-def function_page(entry, names, version):
+def function_page(entry, headers, names, version):
     lines = [f'.TH {entry.name} 3 "" "ouro {version}" "ouro"', ".SH NAME",
              f"{entry.name} \\- {prose(entry.summary, names)}",
              ".SH LIBRARY", "ouro (libouro, \\-louro)", ".SH SYNOPSIS", ".nf",
@@ -226,7 +241,7 @@ def function_page(entry, names, version):
     for part, title in (("Returns", "RETURN VALUE"), ("Threads", "THREADS")):
         if entry.sections[part]:
             lines += [f".SH {title}", *paragraphs(entry.sections[part], names)]
-    if types := entry.types():
+    if types := entry.types(headers):
         lines.append(".SH TYPES")
         for text in types:
             lines += verbatim(text)
@@ -238,10 +253,11 @@ def function_page(entry, names, version):
 
 
 def overview_page(headers, names, version):
-    name = os.path.splitext(headers[0].include)[0]
+    name = os.path.splitext(headers[0].name)[0]
+    includes = dict.fromkeys(header.include for header in headers)
     summary, body = headers[0].opening()
     lines = [f'.TH {name} 7 "" "ouro {version}" "ouro"', ".SH NAME", f"{name} \\- {prose(summary, names)}",
-             ".SH SYNOPSIS", ".nf", *[f"\\fB#include <{header.include}>\\fR" for header in headers], ".fi",
+             ".SH SYNOPSIS", ".nf", *[f"\\fB#include <{include}>\\fR" for include in includes], ".fi",
              ".PP", "cc program.c $(pkg\\-config \\-\\-cflags \\-\\-libs ouro)", ".SH DESCRIPTION", ".PP"]
     for line in body:
         term = re.match(r"  ([A-Z]\w+) +(\S.*)", line)
@@ -256,7 +272,7 @@ def overview_page(headers, names, version):
         for entry in header.entries:
             if (header, entry.room) != room:
                 room = (header, entry.room)
-                lines += [f'.SH {prose(entry.room.upper() or header.include, names)}']
+                lines += [f'.SH {prose(entry.room.upper() or header.name, names)}']
             lines += [".TP", f"\\fB{entry.name}\\fR(3)", prose(entry.summary, names)]
     return "\n".join(without_empty(lines)) + "\n"
 
@@ -267,6 +283,11 @@ def problems(headers, names):
         for function in header.functions():
             if function not in names:
                 yield f"{header.path}: {function}: no comment documents it"
+        for entry in header.entries:
+            shown = " ".join(entry.types(headers))
+            for kind in re.findall(r"see (struct \w+)", " ".join(text for _, text in entry.parameters)):
+                if f"{kind} {{" not in shown:
+                    yield f"{header.path}: {entry.name}: {kind} is not shown"
     listed = [entry.name for header in headers for entry in header.entries]
     for name in names:
         if listed.count(name) > 1:
@@ -283,7 +304,7 @@ def main():
     options = parser.parse_args()
     headers = [Header(path) for path in options.headers]
     names = {entry.name: entry for header in headers for entry in header.entries}
-    overview = os.path.splitext(headers[0].include)[0] + ".7"
+    overview = os.path.splitext(headers[0].name)[0] + ".7"
 
     if options.list:
         print("\n".join([overview] + [name + ".3" for name in names]))
@@ -292,7 +313,7 @@ def main():
         print("\n".join(found + [f"{len(names)} names, {len(found)} problems"]))
         return 1 if found else 0
     else:
-        pages = {name + ".3": function_page(entry, names, options.version) for name, entry in names.items()}
+        pages = {name + ".3": function_page(entry, headers, names, options.version) for name, entry in names.items()}
         pages[overview] = overview_page(headers, names, options.version)
         for page, text in pages.items():
             with open(os.path.join(options.output, page), "w", encoding="utf-8") as file:

@@ -86,6 +86,50 @@ static void put_hex(uintptr_t number)
 
 /* ---- frames ---- */
 
+struct wanted {
+        uintptr_t address;
+        const char *name; /* of the file that it is in; "" for the program */
+        uintptr_t base;   /* where the file's beginning is in memory */
+        uintptr_t bias;   /* what is added to its addresses */
+};
+
+/* Whether code of this file is at the wanted address. */
+static int is_loaded_here(struct dl_phdr_info *file, size_t size, void *of_wanted)
+{
+        struct wanted *wanted = of_wanted;
+        bool found = false;
+
+        (void)size;
+        wanted->base = 0;
+        wanted->bias = file->dlpi_addr;
+        wanted->name = file->dlpi_name ? file->dlpi_name : "";
+        for (unsigned i = 0; i < file->dlpi_phnum; i++) {
+                const ElfW(Phdr) *part = &file->dlpi_phdr[i];
+                uintptr_t start = file->dlpi_addr + part->p_vaddr;
+
+                if (part->p_type != PT_LOAD)
+                        continue;
+                if (part->p_offset == 0)
+                        wanted->base = start;
+                if ((part->p_flags & PF_X) && wanted->address - start < part->p_memsz)
+                        found = true;
+        }
+        return found && wanted->base != 0;
+}
+
+/* What dladdr1() tells, without the symbol. In a static program dladdr1() itself knows nothing. */
+static bool find_loaded(uintptr_t address, Dl_info *info, struct link_map *map)
+{
+        struct wanted wanted = {.address = address};
+
+        if (!dl_iterate_phdr(is_loaded_here, &wanted))
+                return false;
+        *info = (Dl_info){.dli_fname = wanted.name, .dli_fbase = (void *)wanted.base};
+        map->l_name = (char *)(uintptr_t)wanted.name;
+        map->l_addr = wanted.bias;
+        return true;
+}
+
 /* The dynamic linker knows the program by argv[0], which may be anything. */
 static const char *path_of(const Dl_info *info, const struct link_map *map)
 {
@@ -123,10 +167,13 @@ static void put_frame(unsigned number, uintptr_t address, uintptr_t look_at)
 {
         const struct link_map *map = NULL;
         Dl_info info = {.dli_fname = NULL};
+        struct link_map loaded;
 
         put_number(number, 10, 3);
         put(": ");
-        if (dladdr1((void *)look_at, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || !info.dli_fname || !map) {
+        if (dladdr1((void *)look_at, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || !info.dli_fname || !map)
+                map = find_loaded(look_at, &info, &loaded) ? &loaded : NULL;
+        if (!map) {
                 put_hex(address);
         } else {
                 put(base_name(path_of(&info, map)));
@@ -148,9 +195,10 @@ static int find_frame(void *const *frames, int n, uintptr_t address)
 
 static bool is_code(uintptr_t address)
 {
+        struct link_map map;
         Dl_info info;
 
-        return dladdr((void *)address, &info) != 0;
+        return dladdr((void *)address, &info) != 0 || find_loaded(address, &info, &map);
 }
 
 /* The unwinder goes through the handler's own frames and the kernel's to the context, and on from there. */

@@ -82,14 +82,19 @@ void worker_doom(struct process_pool *pool, struct worker *worker, int64_t grace
         later->nudge = true;
 }
 
-/* The job runs: its token is set, and its worker ends. Unless it is done first. */
+/* The job runs: its token is set, and its worker ends. Unless it is done first; but then its worker may have
+ * begun the next one, which must not be killed in its place. So the others are taken back before that is
+ * looked at; they go on when whoever asks dispatches. */
 static void cancel_begun(struct process_pool *pool, struct record *record, struct later *later)
 {
         struct worker *worker = record->worker;
         struct lane_note *note = lane_note(&worker->lane, record->entry);
         uint32_t done = lane_lap(&worker->lane, record->entry) | LANE_DONE;
 
-        if (record->asked || atomic_load(&lane_entry(&worker->lane, record->entry)->state) == done)
+        if (record->asked)
+                return;
+        take_back_all(pool, worker, INT_MAX);
+        if (atomic_load(&lane_entry(&worker->lane, record->entry)->state) == done)
                 return;
         record->asked = record->told = true;
         atomic_store(&note->cancelled, 1);

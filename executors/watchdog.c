@@ -8,6 +8,8 @@
  * loops from hearing the others.
  *
  * While nothing is handed out nobody looks: the first job after that wakes the supervisor. */
+#include <limits.h>
+
 #include "executors/process_pool.h"
 
 static const int64_t LOOK_NS = 500 * 1000 * 1000;
@@ -17,6 +19,14 @@ static uint32_t next_state(const struct worker *worker)
         const struct lane *lane = &worker->lane;
 
         return atomic_load(&lane_entry(lane, worker->oldest)->state) - lane_lap(lane, worker->oldest);
+}
+
+/* Unless it has just begun that entry: then what it runs would be killed for nothing. */
+static void end_stuck(struct process_pool *pool, struct worker *worker, struct later *later)
+{
+        take_back_all(pool, worker, INT_MAX);
+        if (next_state(worker) == LANE_TAKEN)
+                worker_doom(pool, worker, -1, later);
 }
 
 static void look_at(struct process_pool *pool, struct worker *worker, struct later *later)
@@ -31,7 +41,7 @@ static void look_at(struct process_pool *pool, struct worker *worker, struct lat
         worker->stuck = stuck;
         worker->stuck_at = worker->oldest;
         if (again && waits)
-                worker_doom(pool, worker, -1, later);
+                end_stuck(pool, worker, later);
         else if (again)
                 collect_worker(pool, worker, later);
         if (state == LANE_FREE || state > LANE_SKIPPED) {

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int names_add(struct names *names, const char *name)
@@ -160,10 +161,17 @@ static int list_children(struct names *children)
         return r;
 }
 
-static bool is_of_a_run(const char *name)
+/* Directories are made by those who try out the library, all the time; by the library never. */
+static bool may_be_left(const char *directory, const char *name)
 {
-        return strncmp(name, "ouro", 4) == 0 && strncmp(name, "ouro-stress-", 12) != 0 &&
-               strncmp(name, "ouro-test-", 10) != 0;
+        char path[PATH_MAX];
+        struct stat stat;
+
+        if (strncmp(name, "ouro", 4) != 0 || strncmp(name, "ouro-stress-", 12) == 0 ||
+            strncmp(name, "ouro-test-", 10) == 0)
+                return false;
+        snprintf(path, sizeof(path), "%s/%s", directory, name);
+        return lstat(path, &stat) == 0 && !S_ISDIR(stat.st_mode);
 }
 
 /* A directory that is not there, or cannot be read, holds nothing of ours. */
@@ -176,7 +184,7 @@ static int list_names(const char *path, struct names *names)
         if (r < 0 && r != -ENOMEM)
                 r = 0;
         for (size_t i = 0; i < entries.count && r == 0; i++) {
-                if (!is_of_a_run(entries.items[i]))
+                if (!may_be_left(path, entries.items[i]))
                         continue;
                 snprintf(name, sizeof(name), "%s/%s", path, entries.items[i]);
                 r = names_add(names, name);

@@ -5,8 +5,8 @@
  *   descriptors   number and target of each
  *   threads       number and name of each; the kernel's own workers for a ring stand there too
  *   children      number and name of each, whatever signal it ends with; as far as this kernel tells
- *   names         what begins with "ouro" in /dev/shm and in the directory for temporary files, but for what
- *                 other runs of this command and of the tests may have there at the same time
+ *   names         files, sockets and the like whose names begin with "ouro" in /dev/shm and in the directory
+ *                 for temporary files, but for those of other runs of this command and of tests
  *   mappings      the name of each mapping that has one: files, rings, memfds, shared memory. Not the heap
  *                 and the main stack, which only grow.
  *

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@ enum {
 #define READ_PAUSE_NS OURO_MS(50)
 #define STRAYS_NS OURO_SEC(10)
 #define CHAOS_GRACE_NS OURO_MS(20)
-#define CHAOS_BACKOFF_NS OURO_MS(1)
+#define CHAOS_BACKOFF_NS OURO_US(250)          /* doubled ten times at the most, it is far below a second */
 #define CHAOS_DATA_BYTES ((uint64_t)256 << 20) /* writable memory of a worker */
 
 /* The numbers of random streams that belong to no slot, see stress_work.c. */
@@ -119,6 +120,8 @@ int processes_open(struct processes *processes, struct stress *stress)
         }
         r = open_pool(processes);
         if (r < 0) {
+                fprintf(stderr, "ouro stress: no process pool (--processes 0 does without): %s\n",
+                        strerror(-r));
                 census_close(&processes->census);
                 ledger_close(&processes->ledger);
         }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""docs.py ROOT COMPILER... - the guide's C blocks compile, its links lead somewhere, the reference is whole.
+"""docs.py ROOT COMPILER... - the guide's C blocks compile, its links and contents are right, the reference is whole.
 
 ROOT is the source tree. Each block stands for itself: it sees ouro.h and the usual headers, no other block."""
 import pathlib
@@ -48,6 +48,14 @@ def follow_links():
                 wrong.append(f"{page}: {link}: no such heading")
 
 
+def contents_of_guide():
+    """All chapters are listed before the first, in order."""
+    chapters = re.findall(r"^## (.+)$", guide.read_text(), re.M)
+    listed = re.findall(r"^\d+\. \[(.+?)\]", guide.read_text(), re.M)
+    if listed != chapters:
+        wrong.append(f"guide.md lists {listed}, its chapters are {chapters}")
+
+
 def names_of_reference():
     include = root / "lib/include"
     header = "".join((include / name).read_text() for name in ("ouro.h", "ouro/job.h", "ouro/pool.h"))
@@ -62,5 +70,6 @@ def names_of_reference():
 
 blocks, names = compile_blocks(), names_of_reference()
 follow_links()
+contents_of_guide()
 print("\n".join(wrong) if wrong else f"{blocks} blocks, {names} names")
 sys.exit(bool(wrong) or blocks == 0 or names == 0)

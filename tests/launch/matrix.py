@@ -14,6 +14,7 @@ import tempfile
 HERE = pathlib.Path(__file__).parent
 MAIN = "main\nopened 0\njob 42\nclosed 0\nchildren -1, told of 0\n"
 FORKED = MAIN.replace("job 42\n", "job 42\ndeep job 42\n")
+CRASHED = "job 42\ncrashed -130 in write_through 1, follow_null 1, ouro_job_run 1\n"
 REFUSED = "main\nopened -8\nchildren -1, told of 0\n"
 AUTO, EXEC, FORK, HELPER = "0", "1", "2", "3"
 
@@ -88,10 +89,17 @@ class Matrix:
         return binary
 
 
+def crashes(matrix, name, compiler, flags, link):
+    """As check(), and the backtrace of a job that crashes names its functions."""
+    binary = matrix.check(name, compiler, flags, link)
+    if binary:
+        matrix.run(f"{name}, backtrace", [binary, EXEC, "crash"], MAIN.replace("job 42\n", CRASHED))
+
+
 def linked_dynamically(matrix):
     for compiler in ("gcc", "g++", "clang", "clang++"):
-        matrix.check(f"{compiler} pie", compiler, ["-fPIE"], ["-pie", *matrix.shared])
-        matrix.check(f"{compiler} no-pie", compiler, ["-fno-pie"], ["-no-pie", *matrix.shared])
+        crashes(matrix, f"{compiler} pie", compiler, ["-fPIE"], ["-pie", *matrix.shared])
+        crashes(matrix, f"{compiler} no-pie", compiler, ["-fno-pie"], ["-no-pie", *matrix.shared])
         matrix.check(f"{compiler} archive", compiler, [], matrix.static)
         matrix.check(f"{compiler} lto", compiler, ["-flto", *use_lld(compiler)], matrix.shared)
     matrix.check("now", "g++", [], ["-Wl,-z,now", *matrix.shared])
@@ -124,8 +132,8 @@ def linked_otherwise(matrix):
 
 def linked_statically(matrix):
     for compiler in ("gcc", "g++", "clang", "clang++"):
-        matrix.check(f"{compiler} static", compiler, ["-fno-pie"], ["-static", *matrix.static])
-        matrix.check(f"{compiler} static-pie", compiler, ["-fPIE"], ["-static-pie", *matrix.static])
+        crashes(matrix, f"{compiler} static", compiler, ["-fno-pie"], ["-static", *matrix.static])
+        crashes(matrix, f"{compiler} static-pie", compiler, ["-fPIE"], ["-static-pie", *matrix.static])
     matrix.check("static without build id", "g++", [], ["-static", "-Wl,--build-id=none", *matrix.static])
     matrix.check("static lto", "gcc", ["-flto"], ["-static", *matrix.static])
     matrix.check("static, forked", "g++", [], ["-static", *matrix.static], FORKED, FORK)

@@ -103,6 +103,21 @@ static intptr_t daemonize(struct ouro_job *job, struct ouro_in in, struct ouro_o
         return 0;
 }
 
+static volatile int never;
+
+__attribute__((noinline)) static void write_through(volatile int *nowhere)
+{
+        *nowhere = 1;
+        never = 1;
+}
+
+static intptr_t follow_null(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+{
+        (void)job, (void)in, (void)out;
+        write_through(NULL);
+        return never;
+}
+
 /* ---- main ---- */
 
 static intptr_t call(ouro_executor *pool, ouro_job_fn *fn)
@@ -118,6 +133,25 @@ static void leave_orphan(ouro_executor *pool)
         printf("left one: %d\n", (int)ouro_await(ouro_submit(pool, daemonize, OURO_NO_IN, OURO_OUT(zygote))));
         kill(zygote, SIGKILL);
         printf("and again: job %d\n", (int)call(pool, look));
+}
+
+static int names(const struct ouro_report *report, const char *function)
+{
+        return report && strstr(report->backtrace, function) != NULL;
+}
+
+/* The backtrace has the function that crashed and who called it, by name. */
+static void tell_crash(ouro_executor *pool)
+{
+        struct ouro_job_options options = OURO_JOB_OPTIONS_INIT;
+        struct ouro_report *report = NULL;
+        int result;
+
+        options.ret_report = &report;
+        result = (int)ouro_call(pool, follow_null, OURO_NO_IN, OURO_NO_OUT, &options);
+        printf("crashed %d in write_through %d, follow_null %d, ouro_job_run %d\n", result,
+               names(report, "write_through"), names(report, "follow_null"), names(report, "ouro_job_run"));
+        ouro_report_free(report);
 }
 
 struct task {
@@ -145,6 +179,8 @@ static intptr_t use_pool(void *arg)
                 printf("job %d\n", (int)call(pool, look));
         if (strcmp(task->mode, "orphan") == 0)
                 leave_orphan(pool);
+        if (strcmp(task->mode, "crash") == 0)
+                tell_crash(pool);
         printf("closed %d\n", ouro_executor_close(pool));
         return 0;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -150,6 +151,17 @@ Test(leftovers, name_in_shared_memory_is_seen)
         cr_assert_eq(found.names.extra, 1);
         cr_assert_str_eq(found.names.first, wanted);
         compare();
+        cr_assert(leftovers_none(&found));
+}
+
+Test(leftovers, directory_of_somebody_at_work_is_passed_over)
+{
+        char name[64];
+
+        snprintf(name, sizeof(name), "/dev/shm/ouro-at-work-%d", getpid());
+        cr_assert_eq(mkdir(name, 0700), 0);
+        compare();
+        rmdir(name);
         cr_assert(leftovers_none(&found));
 }
 

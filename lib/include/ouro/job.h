@@ -73,7 +73,9 @@ static inline struct ouro_out ouro_out(void *base, size_t len)
 #define OURO_NO_OUT (ouro_out(NULL, 0))
 
 /* Within one executor, jobs of a higher priority begin first; first come, first served within each. As long
- * as jobs of a higher priority come as fast as they are done, those of a lower one wait. */
+ * as jobs of a higher priority come as fast as they are done, those of a lower one wait. In a process pool
+ * that holds for what waits and for each worker by itself: a job of higher priority goes ahead of all that
+ * its worker has been handed and has not begun, while another worker may begin one of a lower. */
 enum ouro_priority {
         OURO_PRIORITY_LOW = -1,
         OURO_PRIORITY_NORMAL = 0,

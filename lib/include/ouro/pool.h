@@ -106,10 +106,12 @@ struct ouro_limit {
 struct ouro_process_options {
         size_t size;      /* sizeof(struct ouro_process_options) */
         unsigned workers; /* default: what CPU affinity and cgroup quota allow; at most 1024 */
-        unsigned standby; /* further workers that are ready to replace one that died; default 0 */
+        unsigned standby; /* further workers that are ready to replace one that died; default 0. Not with
+                             arena_per_worker (-EINVAL) */
         unsigned queue;   /* jobs that may wait, at most 1048576; default 1024 */
         unsigned ahead;   /* jobs that are handed to a worker before it is done with others, 1 to 256;
-                             default 64. They are taken back when another worker is idle */
+                             default 64. They are taken back when another worker is idle. With
+                             OURO_OUTPUT_CAPTURE it is 1 */
         enum ouro_start start;
         const char *helper; /* path of the helper program; default: where it was installed */
         const char *name;   /* of the workers, at most 15 bytes; default "ouro" */
@@ -118,7 +120,8 @@ struct ouro_process_options {
 
         /* Memory. Both are address space that is filled as it is used; they count for RLIMIT_AS. */
         size_t message_bytes;  /* for copies of spans, in each worker; the most that in and out of one job may
-                                  take together, give or take padding; default 2 GiB */
+                                  take together, give or take padding; rounded up to a power of two;
+                                  default 2 GiB */
         size_t arena_bytes;    /* of the arena; default 16 GiB */
         bool arena_per_worker; /* ouro_arena_alloc_for(): no worker sees another's spans */
 
@@ -135,8 +138,9 @@ struct ouro_process_options {
                                    default: never */
         unsigned deaths;        /* a job that has killed so many workers is not tried again; default 3 */
         unsigned crashes;   /* so many workers in a row that die before they are ready, or workers that die
-                               without a job in quick succession, break the pool: all its jobs end with
-                               -ENOTRECOVERABLE. Default 8 */
+                               without a job within a second of their start, break the pool: what it has
+                               not begun, and all that comes, ends with -ENOTRECOVERABLE. A job that gets
+                               done ends the row. Default 8 */
         int64_t backoff_ns; /* before such a worker is started again, doubled each time; default 10 ms */
 
         /* What a worker is allowed. */
@@ -175,7 +179,11 @@ struct ouro_process_options {
  * Processes that a job starts end with its worker at the latest; those in the background, whose parent has
  * ended, also when another worker of the pool ends. They do not have the arena.
  *
- * It waits, for some milliseconds, until the zygote has answered.
+ * It waits, for some milliseconds, until the zygote has answered. A shared library that a job's function is
+ * in stays loaded until the pool is freed.
+ *
+ * A worker that does not take a job that it was handed, because it is stopped, is killed after a second, and
+ * the job goes to another.
  *
  * Returns: 0, -EINVAL: an option is out of range, or NULL; -EBUSY: start by fork in a process with several
  * threads; -ENOEXEC: this program cannot be executed afresh as a zygote, see the guide; -ENOTSUP: the kernel
