@@ -114,6 +114,8 @@ static intptr_t call_as_thread(ouro_executor *executor, ouro_job_fn *fn, struct 
         struct ouro_job *job;
         int error = job_refuse(executor, fn, in, out);
 
+        if (error == 0 && executor_is_inherited(executor))
+                error = -EPERM;
         if (error == 0)
                 error = job_read_options(executor, given, &options);
         if (error < 0)

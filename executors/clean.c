@@ -9,6 +9,7 @@
 #include <stdio_ext.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -58,6 +59,14 @@ static void reset_signals(bool forked)
         sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
+/* A host without stdout has something else under its number, that no program of its would have inherited. */
+static bool is_inherited(int fd)
+{
+        int flags = fcntl(fd, F_GETFD);
+
+        return flags >= 0 && !(flags & FD_CLOEXEC);
+}
+
 /* stdin reads nothing; stdout and stderr are the host's, if it has any. */
 static void set_standard_streams(void)
 {
@@ -68,21 +77,34 @@ static void set_standard_streams(void)
         if (null < 0)
                 return;
         for (int fd = 0; fd < 3; fd++)
-                if (fd == 0 || fcntl(fd, F_GETFD) < 0)
+                if (fd == 0 || !is_inherited(fd))
                         dup2(null, fd);
         if (null > 2)
                 close(null);
+        else
+                fcntl(null, F_SETFD, 0); /* for the programs of jobs, too */
         /* What the host had not written yet is for the host to write. */
         __fpurge(stdin);
         __fpurge(stdout);
         __fpurge(stderr);
 }
 
+/* A sandbox may not know close_range(). What cannot be closed must not stay. */
+static void close_range_of(unsigned first, unsigned last)
+{
+        struct rlimit limit;
+
+        if (first > last || syscall(SYS_close_range, first, last, 0u) == 0)
+                return;
+        check(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+        for (unsigned fd = first; fd <= last && fd < limit.rlim_max; fd++)
+                close((int)fd);
+}
+
 static void close_all_but(int kept)
 {
-        if (kept > 3)
-                syscall(SYS_close_range, 3u, (unsigned)kept - 1, 0u);
-        syscall(SYS_close_range, (unsigned)kept + 1, ~0u, 0u);
+        close_range_of(3, (unsigned)kept - 1);
+        close_range_of((unsigned)kept + 1, ~0u);
 }
 
 int clean_process(int socket, bool *ret_forked)

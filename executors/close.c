@@ -103,6 +103,8 @@ int ouro_executor_close_with(ouro_executor *executor, enum ouro_close how, int64
 
         if (!executor || (unsigned)how > OURO_CLOSE_KILL || deadline_ns < 0)
                 return -EINVAL;
+        if (executor_is_inherited(executor))
+                return -EPERM;
         if (job_is_within(executor))
                 return -EDEADLK;
         ops = executor->ops;

@@ -201,16 +201,20 @@ void collect_slow(struct process_pool *pool, struct later *later)
                 spans_release(record);
                 unpin(worker, later);
                 later_end(pool, later, record, record->job->result);
+                dispatch(pool, later); /* a job may have waited for that room */
         }
 }
 
-void pool_collect(void *what)
+void pool_collect(void *what, bool for_certain)
 {
         struct process_pool *pool = what;
         struct later later;
 
-        if (atomic_load_explicit(&pool->jobs_out, memory_order_relaxed) == 0 ||
-            pthread_mutex_trylock(&pool->lock) != 0) /* a loop looks again before it sleeps, and waits then */
+        if (atomic_load_explicit(&pool->jobs_out, memory_order_relaxed) == 0)
+                return;
+        if (unlikely(for_certain))
+                pool_lock(pool);
+        else if (pthread_mutex_trylock(&pool->lock) != 0) /* before it sleeps a loop looks again, and waits */
                 return;
         later_init(&later);
         do

@@ -34,6 +34,7 @@ enum {
 
 static struct lane_head *crash_head;
 static const volatile uint32_t *crash_mine;
+static pid_t crash_process;
 static atomic_int crash_signal; /* that this process dies of; 0: none yet */
 static pid_t crash_thread;
 static size_t text_used;
@@ -315,7 +316,7 @@ static void handle(int sig, siginfo_t *info, void *ucontext)
         uintptr_t pc = *program_counter(context), sp = *stack_pointer(context);
         int none = 0;
 
-        if (!*crash_mine) { /* a child that a job has forked */
+        if (!*crash_mine || getpid() != crash_process) { /* a child of a job, by fork() or vfork() */
                 signal(sig, SIG_DFL);
                 set_blocked(SIG_UNBLOCK, sig);
                 syscall(SYS_tgkill, getpid(), thread, sig);
@@ -373,6 +374,7 @@ void crash_watch(struct lane_head *head, const volatile uint32_t *mine)
 
         crash_head = head;
         crash_mine = mine;
+        crash_process = getpid();
         use_own_stack();
         sigemptyset(&action.sa_mask);
         for (size_t i = 0; i < WATCHED_LEN; i++) {

@@ -44,6 +44,7 @@ static void fill_entry(struct process_pool *pool, struct record *record, struct 
         entry->flags = record->flags;
         entry->attempt = record->attempt < UINT16_MAX ? (uint16_t)record->attempt : UINT16_MAX;
         entry->module_fn = record->module_fn;
+        record->began_ns = 0;
         if (record->flags & LANE_TIMED)
                 atomic_store_explicit(&note->began_ns, 0, memory_order_relaxed);
         functions_tell(&pool->functions, worker);
@@ -77,12 +78,13 @@ static bool is_still_wanted(struct process_pool *pool, struct record *record, st
 {
         struct worker *worker = record->worker;
 
-        if (likely(worker->listed && !record->asked && worker->next - worker->oldest <= worker->lane.mask))
+        if (likely(worker->listed && !record->asked && !pool->cancelling && !pool->broken &&
+                   worker->next - worker->oldest <= worker->lane.mask))
                 return true;
         spans_release(record);
         worker->given--;
         let_go_of(pool, worker, record);
-        if (record->asked)
+        if (record->asked || pool->cancelling)
                 later_end(pool, later, record, -ECANCELED);
         else if (pool->broken)
                 later_end(pool, later, record, -ENOTRECOVERABLE);

@@ -2,6 +2,7 @@
  * the end. A task is woken by a message to its loop, a thread by the condition. */
 #include <errno.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "executors/job.h"
@@ -64,6 +65,13 @@ bool executor_is_closing(ouro_executor *executor)
         return closing;
 }
 
+bool executor_is_inherited(const ouro_executor *executor)
+{
+        const struct executor_state *state = executor->state;
+
+        return state->owner != getpid();
+}
+
 /* ---- for authors of executors ---- */
 
 static void init_state(struct executor_state *state)
@@ -76,6 +84,7 @@ static void init_state(struct executor_state *state)
         pthread_cond_init(&state->changed, &attr);
         pthread_condattr_destroy(&attr);
         list_init(&state->waiters);
+        state->owner = getpid();
 }
 
 int ouro_executor_init(ouro_executor *executor, const struct ouro_executor_ops *ops)

@@ -173,10 +173,11 @@ static void rule_reading(struct program *program, int doorbell)
         for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++) {
                 unsigned short begin = begin_rule(program, calls[i]);
 
-                if (doorbell >= 0) {
-                        load_arg(program, 0);
+                load_arg(program, 0);
+                deny_if(program, STDOUT_FILENO); /* a terminal can be read there as well: what is typed */
+                deny_if(program, STDERR_FILENO);
+                if (doorbell >= 0)
                         deny_if(program, (uint32_t)doorbell);
-                }
                 end_rule(program, begin, SECCOMP_RET_ALLOW);
         }
 }

@@ -98,7 +98,8 @@ static int failed(int error)
         else
                 log_line(OURO_LOG_WARNING, "process pool: the zygote could not be executed: %s",
                          strerrordesc_np(-error));
-        return error == -ELIBBAD ? -ENOEXEC : error;
+        /* -ENOENT: there is no such interpreter here. That would be taken for a missing directory. */
+        return error == -ELIBBAD || error == -ENOENT ? -ENOEXEC : error;
 }
 
 static int not_served(const char *how)
@@ -262,6 +263,8 @@ static int launch_program(int *ret_socket)
                 log_line(OURO_LOG_WARNING, "process pool: this program's file cannot be opened again: %s",
                          result == -ENOEXEC ? "it is not where ld.so was told to find it"
                                             : strerrordesc_np(-result));
+                if (result == -ENOENT) /* without /proc */
+                        result = -ENOEXEC;
         }
         mem_free(program, sizeof *program);
         return result;

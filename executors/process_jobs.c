@@ -154,22 +154,36 @@ static void pool_cancel(ouro_executor *executor, struct ouro_job *job)
         pool_unlock(pool, &later);
 }
 
-/* Only what the worker says; it is not believed that it began in the future. */
+/* What the worker says first, so that it cannot put its deadline off; and it is not believed that it began
+ * in the future, or that what it has claimed did not begin. */
+static int64_t record_began_ns(struct record *record)
+{
+        const struct lane *lane = &record->worker->lane;
+        uint32_t ready = lane_lap(lane, record->entry) | LANE_READY;
+        int64_t said_ns, now_ns;
+
+        if (record->began_ns > 0)
+                return record->began_ns;
+        said_ns = atomic_load(&lane_note(lane, record->entry)->began_ns);
+        if (said_ns <= 0 && atomic_load(&lane_entry(lane, record->entry)->state) == ready)
+                return 0;
+        now_ns = pool_clock_ns();
+        record->began_ns = said_ns > 0 && said_ns < now_ns ? said_ns : now_ns;
+        return record->began_ns;
+}
+
 static int64_t pool_began_ns(ouro_executor *executor, struct ouro_job *job)
 {
         struct process_pool *pool = pool_of(executor);
         struct record *record;
-        int64_t began_ns = 0, now_ns;
+        int64_t began_ns = 0;
 
         pool_lock(pool);
         record = job->of_executor;
         if (record && record->state == RECORD_HANDED)
-                began_ns = atomic_load(&lane_note(&record->worker->lane, record->entry)->began_ns);
+                began_ns = record_began_ns(record);
         pthread_mutex_unlock(&pool->lock);
-        if (began_ns <= 0)
-                return 0;
-        now_ns = pool_clock_ns();
-        return began_ns < now_ns ? began_ns : now_ns;
+        return began_ns;
 }
 
 static unsigned running_in(const struct worker *worker)

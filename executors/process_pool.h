@@ -70,6 +70,7 @@ struct record {
         uint16_t flags;             /* enum lane_flag */
         unsigned attempt, deaths;
         int64_t taken_ns; /* pools with timings: when the job came */
+        int64_t began_ns; /* HANDED: what the worker was first seen to say of that, or 0 */
         uint8_t state;    /* enum record_state */
         int8_t priority;
         bool asked; /* it shall end: with -ECANCELED, unless it is done before */
@@ -136,7 +137,8 @@ struct worker {
         int64_t born_ns;
         int64_t seen_ns; /* when the supervisor saw given change */
         uint64_t seen_given;
-        bool stuck; /* at the watchdog's last look, with this entry */
+        bool worked; /* the watchdog has seen that it does: it cannot take that back */
+        bool stuck;  /* at the watchdog's last look, with this entry */
         uint64_t stuck_at;
 };
 
@@ -381,7 +383,7 @@ void worker_stop(struct process_pool *pool, struct worker *worker, struct later 
 struct poller_ops;
 extern const struct poller_ops pool_poller_ops;
 
-void pool_collect(void *pool); /* without the lock, as the next two */
+void pool_collect(void *pool, bool for_certain); /* without the lock, as the next two */
 bool pool_listen(void *pool);
 void pool_ignore(void *pool);
 void collect_worker(struct process_pool *pool, struct worker *worker, struct later *later);

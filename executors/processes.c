@@ -29,6 +29,7 @@ enum {
 static const int64_t GRACE_DEFAULT_NS = 1000 * 1000 * 1000;
 static const int64_t BACKOFF_DEFAULT_NS = 10 * 1000 * 1000;
 static const int64_t BACKOFF_MOST_NS = INT64_C(3600) * 1000 * 1000 * 1000;
+static const int64_t AGES_NS = INT64_MAX / 2;
 static const uint64_t MESSAGE_DEFAULT_BYTES = UINT64_C(2) << 30;
 static const uint64_t MESSAGE_LEAST_BYTES = 4096;
 static const uint64_t MESSAGE_MOST_BYTES = UINT64_C(1) << 40;
@@ -60,6 +61,12 @@ static int check_options(const struct ouro_process_options *options)
         return 0;
 }
 
+/* So that a point in time can be told: "never" is often said as the largest number. */
+static int64_t not_for_ever(int64_t ns)
+{
+        return ns < AGES_NS ? ns : AGES_NS;
+}
+
 static void set_defaults(struct ouro_process_options *options)
 {
         if (!options->workers)
@@ -88,6 +95,9 @@ static void set_defaults(struct ouro_process_options *options)
                 options->crashes = CRASHES_DEFAULT;
         if (!options->backoff_ns)
                 options->backoff_ns = BACKOFF_DEFAULT_NS;
+        options->grace_ns = not_for_ever(options->grace_ns);
+        options->idle_ns = not_for_ever(options->idle_ns);
+        options->spin_ns = not_for_ever(options->spin_ns);
 }
 
 /* ---- parts: each is freed by free_pool() in whatever state opening was ---- */

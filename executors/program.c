@@ -192,7 +192,8 @@ static int repeat_linker(struct program *program)
             deleted)
                 return -ENOEXEC;
         for (char *at = program->text; at < program->text + len; at += strlen(at) + 1) {
-                if (program->argc == sizeof program->argv / sizeof *program->argv)
+                /* After it: what makes a zygote of it, and NULL. */
+                if (program->argc + 2 == sizeof program->argv / sizeof *program->argv)
                         return -ENOEXEC;
                 if (!argument && at[0] != '-') {
                         program->argv[program->argc++] = program->path;

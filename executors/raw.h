@@ -11,7 +11,7 @@
 #include "coro/sanitize.h"
 
 /* For functions that run in such a process, on a stack that no sanitizer knows. */
-#define raw_code __attribute__((no_sanitize_address, no_sanitize_thread, no_sanitize_undefined, noinline))
+#define raw_code __attribute__((no_sanitize_address, no_sanitize_thread, no_sanitize("undefined"), noinline))
 
 #define raw_word(x) ((long)(uintptr_t)(x))
 #define raw_call(n, a, b, c, d, e)                                                                           \

@@ -75,7 +75,8 @@ int spans_fit(struct process_pool *pool, struct record *record)
                 record->flags |= LANE_MAP;
         record->block = -1;
         record->bytes = in_bytes(record) + out_bytes(record);
-        if (likely(record->bytes <= LANE_PLACE_BYTES && !map && job->in.len <= pool->data_bytes))
+        if (likely(record->bytes <= LANE_PLACE_BYTES && !map && job->in.len <= pool->data_bytes &&
+                   job->out.len <= pool->data_bytes)) /* the sum may have wrapped */
                 return 0;
         if ((!(record->flags & LANE_IN_ADDRESS) && job->in.len > pool->data_bytes) ||
             (!(record->flags & LANE_OUT_ADDRESS) && job->out.len > pool->data_bytes) ||

@@ -2,6 +2,7 @@
  *
  * All of it is done by the supervisor (the first zygote by who opens the pool), without the pool's lock but
  * where it says so. */
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -158,13 +159,13 @@ int worker_spawn(struct process_pool *pool, struct worker *worker, struct seat *
         later_init(&later);
         pool_lock(pool);
         *worker = fresh;
-        if (error < 0) { /* the zygote is gone, and that will be seen */
+        if (error < 0) { /* if the zygote is gone, that will be seen */
                 worker->state = WORKER_GONE;
         } else if (seat) {
                 worker_take_seat(pool, worker, seat, &later);
         }
         pool_unlock(pool, &later);
-        return 0;
+        return error == -EPIPE || error == -ECONNRESET ? 0 : error;
 }
 
 /* With the lock held. */

@@ -184,12 +184,19 @@ static raw_code void kill_children(void)
         raw_call(SYS_close, fd, 0, 0, 0, 0);
 }
 
-/* Until nothing is left of what it has inherited. What the zygote has left behind when it ended is killed. */
+/* Until nothing is left of what it has inherited. What the zygote has left behind when it ended is killed. A
+ * host that ignores SIGCHLD has its children reaped unseen, and this is a copy of it. */
 static raw_code void keep(long zygote_pid)
 {
+        struct kernel_action usual;
         bool orphans = false;
         long result;
 
+        usual.handler = 0;
+        usual.flags = 0;
+        usual.restorer = 0;
+        usual.mask = 0;
+        raw_call(SYS_rt_sigaction, SIGCHLD, &usual, NULL, SIGNALS_BYTES, 0);
         raw_call(SYS_setsid, 0, 0, 0, 0, 0);
         raw_call(SYS_prctl, PR_SET_NAME, "ouro-keeper", 0, 0, 0);
         close_from(0);

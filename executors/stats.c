@@ -77,6 +77,8 @@ int ouro_executor_stats(ouro_executor *executor, struct ouro_stats *ret_stats)
 
         if (!executor || !ret_stats)
                 return -EINVAL;
+        if (executor_is_inherited(executor))
+                return -EPERM;
         size = ret_stats->size; /* of an older header: it gets what it knows */
         if (size < sizeof size || size > sizeof stats)
                 return -EINVAL;

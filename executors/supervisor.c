@@ -21,6 +21,7 @@
 #include "executors/compat.h"
 #include "executors/launch.h"
 #include "executors/process_pool.h"
+#include "task/poller.h"
 
 enum {
         FIXED_FDS = 3, /* nudge, zygote or -1, doorbell or -1; then pidfds while there is no zygote */
@@ -381,6 +382,7 @@ static int64_t do_due(struct process_pool *pool)
         pool_lock(pool);
         if (!pool->zygote_died) {
                 watchdog(pool, now_ns, &due_ns, &later);
+                collect_slow(pool, &later);
                 dispatch(pool, &later);
                 look_at_workers(pool, now_ns, &due_ns, &later);
         }
@@ -403,14 +405,6 @@ static bool is_over(struct process_pool *pool)
                 over = pool->workers[i].state == WORKER_NONE;
         pthread_mutex_unlock(&pool->lock);
         return over;
-}
-
-/* Somebody else may have read it since it was polled. */
-static void drain(int fd)
-{
-        uint64_t count;
-
-        (void)!sys_result(read(fd, &count, sizeof count));
 }
 
 static unsigned list_fds(const struct process_pool *pool, bool listening, struct pollfd *fds)
@@ -437,9 +431,9 @@ static void sleep_until(const struct process_pool *pool, bool listening, int64_t
                 timeout = (struct timespec){0};
         (void)sys_result(ppoll(fds, n, due_ns == FOREVER_NS ? NULL : &timeout, NULL));
         if (fds[0].revents)
-                drain(pool->nudge);
+                poller_silence(pool->nudge);
         if (fds[2].revents)
-                drain(pool->doorbell);
+                poller_silence(pool->doorbell);
 }
 
 static bool has_loopless(struct process_pool *pool)
@@ -464,7 +458,7 @@ static void one_round(struct process_pool *pool)
         sleep_until(pool, listening, due_ns);
         if (listening) {
                 pool_ignore(pool);
-                pool_collect(pool);
+                pool_collect(pool, true);
         }
         hear_all(pool);
 }

@@ -4,7 +4,8 @@
  * keep jobs for ever that it has not begun: no deadline runs for those. So while workers are busy the
  * supervisor looks at them now and then. One that works, and whose next entry has been READY at two looks, is
  * killed; its jobs were not begun, and go to others. Garbage in the next entry is found, too, even if nobody
- * else looks.
+ * else looks; and what is done but at two looks not taken in is: any worker can read the bell, and so keep
+ * loops from hearing the others.
  *
  * While nothing is handed out nobody looks: the first job after that wakes the supervisor. */
 #include <limits.h>
@@ -20,19 +21,29 @@ static uint32_t next_state(const struct worker *worker)
         return atomic_load(&lane_entry(lane, worker->oldest)->state) - lane_lap(lane, worker->oldest);
 }
 
+/* Unless it has just begun that entry: then what it runs would be killed for nothing. */
+static void end_stuck(struct process_pool *pool, struct worker *worker, struct later *later)
+{
+        take_back_all(pool, worker, INT_MAX);
+        if (next_state(worker) == LANE_TAKEN)
+                worker_doom(pool, worker, -1, later);
+}
+
 static void look_at(struct process_pool *pool, struct worker *worker, struct later *later)
 {
         uint32_t state = next_state(worker);
-        bool stuck = state == LANE_READY && worker_works(worker);
+        bool waits = state == LANE_READY || state == LANE_TAKEN,
+             unheard = state == LANE_DONE || state == LANE_SKIPPED, stuck, again;
 
-        if (stuck && worker->stuck && worker->stuck_at == worker->oldest) {
-                take_back_all(pool, worker, INT_MAX);
-                if (next_state(worker) ==
-                    LANE_TAKEN) /* else it has just begun it, and is killed for nothing */
-                        worker_doom(pool, worker, -1, later);
-        }
+        worker->worked |= worker->done > 0 || worker_works(worker);
+        stuck = unheard || (waits && worker->worked);
+        again = stuck && worker->stuck && worker->stuck_at == worker->oldest;
         worker->stuck = stuck;
         worker->stuck_at = worker->oldest;
+        if (again && waits)
+                end_stuck(pool, worker, later);
+        else if (again)
+                collect_worker(pool, worker, later);
         if (state == LANE_FREE || state > LANE_SKIPPED) {
                 worker->garbled = true;
                 worker_doom(pool, worker, -1, later);

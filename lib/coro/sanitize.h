@@ -24,7 +24,10 @@
 #define OURO_TSAN 1
 #endif
 
-#if defined(__has_include)
+/* Valgrind cannot run a program of another sanitizer. There its requests are left out, also because gcc 12
+ * crashes where the array that each of them has is inlined into a function that ASan is told to leave alone.
+ */
+#if defined(__has_include) && !defined(OURO_ASAN) && !defined(OURO_TSAN)
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
 #include <valgrind/valgrind.h>

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -57,12 +58,12 @@ static int poll_bell(struct poller *poller)
         return op_start(&poller->loop->ring, &poller->op);
 }
 
-/* Read before anything is collected: what is rung for from now on shows. Another loop may have read it. */
-static void silence(int bell)
+void poller_silence(int bell)
 {
         uint64_t count;
+        const struct iovec to = {&count, sizeof count};
 
-        (void)sys_result(read(bell, &count, sizeof count));
+        (void)sys_result((int)preadv2(bell, &to, 1, -1, RWF_NOWAIT));
 }
 
 static void bell_has_rung(struct ring *ring, struct op *op)
@@ -70,12 +71,13 @@ static void bell_has_rung(struct ring *ring, struct op *op)
         struct poller *poller = container_of(op, struct poller, op);
 
         if (poller->released) {
+                enter(poller); /* whoever detached it is out of it */
                 list_del(&poller->link);
                 ring_forget_fd(ring, poller->bell);
                 poller_free(poller);
                 return;
         }
-        silence(poller->bell);
+        poller_silence(poller->bell); /* before anything is collected: what is rung for from now on shows */
         poller->rung = true;
         check(poll_bell(poller) == 0); /* the slot it had is free */
 }
@@ -168,7 +170,6 @@ static void poll_has_ended(struct ring *ring, struct op *op)
 /* The end of the poll of a bell, waited for: its memory is the kernel's until then. False: the ring fails. */
 static bool end_poll(struct ouro_loop *loop, struct poller *poller)
 {
-        poller->op.complete = poll_has_ended;
         ring_cancel(&loop->ring, &poller->op);
         while (poller->op.state != OP_IDLE)
                 if (ring_wait(&loop->ring, OURO_SEC(1)) < 0)
@@ -180,6 +181,9 @@ static bool end_poll(struct ouro_loop *loop, struct poller *poller)
  * poller_detach(). */
 void pollers_close(struct ouro_loop *loop)
 {
+        /* None reads its bell any more: nobody here would look for whom it was rung. */
+        for (struct ouro_list *node = loop->pollers.next; node != &loop->pollers; node = node->next)
+                container_of(node, struct poller, link)->op.complete = poll_has_ended;
         while (!list_empty(&loop->pollers)) {
                 struct poller *poller = container_of(loop->pollers.next, struct poller, link);
                 bool detached;
@@ -201,9 +205,12 @@ void pollers_close(struct ouro_loop *loop)
 
 static void collect(struct poller *poller)
 {
+        bool rung = poller->rung;
+
+        poller->rung = false;
         enter(poller);
         if (likely(poller->what))
-                poller->ops->collect(poller->what);
+                poller->ops->collect(poller->what, rung);
         leave(poller);
 }
 
@@ -212,10 +219,8 @@ void pollers_collect(struct ouro_loop *loop)
         for (struct ouro_list *node = loop->pollers.next; node != &loop->pollers; node = node->next) {
                 struct poller *poller = container_of(node, struct poller, link);
 
-                if (loop->jobs_out > 0 || poller->rung) {
-                        poller->rung = false;
+                if (loop->jobs_out > 0 || poller->rung)
                         collect(poller);
-                }
         }
 }
 

@@ -12,8 +12,9 @@
 #include "ouro.h"
 
 struct poller_ops {
-        /* Takes in what has happened, perhaps nothing: cheap then. */
-        void (*collect)(void *what);
+        /* Takes in what has happened, perhaps nothing: cheap then. for_certain: the bell has been rung, maybe
+         * for another loop that sleeps, and nobody will ring again; else somebody else who looks will do. */
+        void (*collect)(void *what, bool for_certain);
 
         /* The loop is about to sleep: ring the bell for what happens from here on. False: something has
          * happened already, the loop must not sleep. */
@@ -33,6 +34,10 @@ int poller_attach(struct ouro_loop *loop, const struct poller_ops *ops, void *wh
 /* From any thread, once for each poller that was attached: what is not called any more when this returns, and
  * may be freed. Works also when the loop has ended long ago. */
 void poller_detach(struct poller *poller);
+
+/* Reads a bell, from any thread. Another may have read it before, and who rings it has the same open file:
+ * whether that blocks must not be for O_NONBLOCK to say, which they can take off. */
+void poller_silence(int bell);
 
 /* ---- for the loop ---- */
 

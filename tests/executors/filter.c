@@ -269,6 +269,8 @@ static int others_get_no_signals(void)
         REFUSED(EPERM, fcntl(1, F_DUPFD, 10));
         REFUSED(EPERM, ioctl(1, FIOSETOWN, &(int){getppid()}));
         REFUSED(EPERM, ioctl(1, TIOCSTI, "x"));
+        REFUSED(EPERM, (int)read(1, &value, 1)); /* a terminal can be read there, too */
+        REFUSED(EPERM, (int)read(2, &value, 1));
         return 0;
 }
 

@@ -1,5 +1,7 @@
 /* nested.c - jobs that wait for jobs, over more than one executor and with more than one worker. */
 #include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/in_loop.h"
 #include "support/leaks.h"
@@ -175,4 +177,40 @@ IN_LOOP(nested, f67_what_is_cancelled_within_a_job_never_starts_and_is_counted)
         EQ(stats.cancelled, 3);
         EQ(ouro_executor_close(pool), 0);
         return 0;
+}
+
+/* ---- an executor is its process's ---- */
+
+static intptr_t returns_five(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+{
+        (void)job, (void)in, (void)out;
+        return 5;
+}
+
+/* 0, or a bit for each call that did not refuse; an alarm ends what waits. */
+static int use_in_child(ouro_executor *executor)
+{
+        struct ouro_stats stats = {.size = sizeof stats};
+        int status = 0;
+        pid_t child = fork();
+
+        if (child == 0) {
+                alarm(5);
+                _exit((ouro_call(executor, returns_five, OURO_NO_IN, OURO_NO_OUT, NULL) != -EPERM) |
+                      (ouro_executor_stats(executor, &stats) != -EPERM) << 1 |
+                      (ouro_executor_close(executor) != -EPERM) << 2);
+        }
+        EQ(waitpid(child, &status, 0), child);
+        return status;
+}
+
+Test(nested, executors_refuse_a_forked_child_and_go_on)
+{
+        ouro_executor *kinds[] = {open_threads(1), ouro_process_pool(NULL)};
+
+        for (int i = 0; i < 2; i++) {
+                EQ(use_in_child(kinds[i]), 0);
+                EQ(ouro_call(kinds[i], returns_five, OURO_NO_IN, OURO_NO_OUT, NULL), 5);
+                EQ(ouro_executor_close(kinds[i]), 0);
+        }
 }

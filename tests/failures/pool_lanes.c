@@ -293,6 +293,9 @@ static intptr_t sends_too_much(void *arg)
 
         (void)arg;
         cr_assert(ouro_await(ouro_submit(pool, sums_bytes, ouro_in(bytes, 65537), OURO_NO_OUT)) == -EMSGSIZE);
+        for (size_t past = 1; past < 1024; past += 31) /* so large that sums of sizes wrap */
+                cr_assert(ouro_await(ouro_submit(pool, sums_bytes, ouro_in(bytes, past),
+                                                 ouro_out(bytes, SIZE_MAX - past))) == -EMSGSIZE);
         cr_assert(ouro_await(ouro_submit(pool, sums_bytes, ouro_in(bytes, 40000), ouro_out(bytes, 40000))) ==
                   -EMSGSIZE);
         cr_assert(ouro_await(ouro_submit(pool, sums_bytes, ouro_in(bytes, 65536), OURO_NO_OUT)) == 0);

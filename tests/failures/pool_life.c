@@ -105,6 +105,64 @@ Test(pool_life, an_idle_worker_ends_until_it_is_needed)
         with_options(options, waits_idle);
 }
 
+/* ---- times that never come ---- */
+
+static volatile sig_atomic_t termed;
+
+static void note_term(int sig)
+{
+        termed = sig;
+}
+
+/* Is done only some time after it was asked to end. */
+static intptr_t ends_when_asked(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+{
+        (void)job, (void)in;
+        signal(SIGTERM, note_term);
+        __atomic_store_n((int *)out.base, 1, __ATOMIC_SEQ_CST);
+        while (!termed)
+                usleep(1000);
+        usleep(50 * 1000);
+        __atomic_store_n((int *)out.base, 2, __ATOMIC_SEQ_CST);
+        return 5;
+}
+
+static int64_t cpu_ns(void)
+{
+        struct timespec time;
+
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+        return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static intptr_t waits_for_ever(void *arg)
+{
+        int *said = shared(sizeof *said);
+        pid_t before = pid_of_worker();
+        int64_t began_ns = cpu_ns();
+        ouro_task task;
+
+        (void)arg;
+        ouro_sleep(OURO_MS(300));
+        cr_assert(cpu_ns() - began_ns < OURO_MS(150), "nobody polls for it");
+        cr_assert(pid_of_worker() == before);
+        task = ouro_submit(pool, ends_when_asked, OURO_NO_IN, ouro_out(said, sizeof *said));
+        while (__atomic_load_n(said, __ATOMIC_SEQ_CST) == 0)
+                ouro_sleep(OURO_MS(1));
+        cr_assert(ouro_cancel(task) == 0);
+        (void)ouro_await(task);
+        cr_assert(__atomic_load_n(said, __ATOMIC_SEQ_CST) == 2, "it was killed");
+        return 0;
+}
+
+Test(pool_life, grace_and_idleness_may_last_for_ever)
+{
+        struct ouro_process_options options = options_of(1);
+
+        options.idle_ns = options.grace_ns = OURO_FOREVER;
+        with_options(options, waits_for_ever);
+}
+
 /* ---- 76: a crash loop ---- */
 
 static intptr_t finds_it_broken(void *arg)

@@ -111,6 +111,32 @@ TEST_BOTH(worker_inherits, f82_descriptors_have_the_numbers_of_the_host)
                 close(passed[i]);
 }
 
+static intptr_t stdin_lasts(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+{
+        (void)job, (void)in, (void)out;
+        return fcntl(0, F_GETFD);
+}
+
+/* Where the host has no stdin and no stdout, their numbers are those of something else. */
+TEST_BOTH(worker_inherits, f82_what_the_host_has_in_place_of_standard_streams_stays_there)
+{
+        const int saved[] = {fcntl(0, F_DUPFD_CLOEXEC, 3), fcntl(1, F_DUPFD_CLOEXEC, 3)};
+        char fds[400] = "";
+
+        put_pipe_at(1, O_CLOEXEC);
+        close(0);
+        host_begin(&host, NULL);
+        host_spawn(&host, 0);
+        cr_assert(host_call(&host, 0, list_fds, NULL, 0, fds, sizeof fds) > 0);
+        cr_assert(strstr(fds, "0=/dev/null ") && strstr(fds, "1=/dev/null "), "%s", fds);
+        cr_assert(host_call(&host, 0, stdin_lasts, NULL, 0, NULL, 0) == 0, "a job's programs have it, too");
+        host_end(&host);
+        for (int fd = 0; fd < 2; fd++) {
+                cr_assert(dup2(saved[fd], fd) == fd);
+                close(saved[fd]);
+        }
+}
+
 TEST_BOTH(worker_inherits, f82_the_peer_of_a_socket_sees_its_end)
 {
         char byte;

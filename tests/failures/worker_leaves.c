@@ -135,6 +135,31 @@ Test(worker_leaves, f96_a_forked_child_that_crashes_is_not_taken_for_the_worker)
         host_end(&host);
 }
 
+/* Its memory is the worker's until it executes something. */
+static intptr_t vfork_and_crash(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+{
+        int status = 0;
+        pid_t pid = vfork();
+
+        (void)job, (void)in, (void)out;
+        if (pid == 0) {
+                kill(getpid(), SIGFPE);
+                _exit(0);
+        }
+        waitpid(pid, &status, 0);
+        return WIFSIGNALED(status) ? WTERMSIG(status) : -1;
+}
+
+Test(worker_leaves, f96_a_child_that_shares_the_memory_and_crashes_is_not_taken_for_the_worker)
+{
+        host_begin(&host, NULL);
+        host_spawn(&host, 0);
+        cr_assert(host_call(&host, 0, vfork_and_crash, NULL, 0, NULL, 0) == SIGFPE);
+        cr_assert(atomic_load(&host.workers[0].lane.head->crashed) == 0);
+        cr_assert(host_call(&host, 0, nothing, NULL, 0, NULL, 0) == 0);
+        host_end(&host);
+}
+
 /* Children write where the job's output goes, and into what they believe to be the lane. */
 static intptr_t child_scribbles(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
 {

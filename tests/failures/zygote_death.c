@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <ouro.h>
 
+#include "coro/sanitize.h"
 #include "executors/compat.h"
 #include "support/in_loop.h"
 #include "support/leaks.h"
@@ -55,6 +57,58 @@ static bool groups_can_be_signalled(void)
 
         close(self);
         return can;
+}
+
+static intptr_t leaves_a_daemon_and_kills_the_zygote(struct ouro_job *job, struct ouro_in in,
+                                                     struct ouro_out out)
+{
+        const pid_t *host = in.base;
+        int zygote = open_zygote(*host), ready[2];
+        char byte;
+
+        (void)job, (void)out;
+        if (zygote < 0 || pipe(ready) < 0)
+                return -ESRCH;
+        if (fork() == 0) {
+                setsid();
+                close(ready[1]);
+        } else {
+                close(ready[1]);
+                if (read(ready[0], &byte, 1) == 0) /* it is on its own */
+                        syscall(SYS_pidfd_send_signal, zygote, SIGKILL, NULL, 0);
+        }
+        for (;;)
+                pause();
+}
+
+/* There a process between host and zygote takes in what both leave behind, and ends it. */
+IN_LOOP(zygote_death, f96_a_daemon_ends_with_the_zygote_where_the_host_takes_orphans_in)
+{
+        struct ouro_process_options options = OURO_PROCESS_OPTIONS_INIT;
+        pid_t host = getpid();
+        ouro_executor *pool;
+        struct pollfd end;
+        int ends[2];
+
+        if (sanitize_active())
+                cr_skip_test("no sanitizer bears a keeper");
+        EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+        cr_assert(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
+        EQ(pipe2(ends, O_CLOEXEC), 0);
+        options.workers = 1;
+        options.fds = &ends[1];
+        options.fds_len = 1;
+        EQ(ouro_process_pool_open(&options, &pool), 0);
+        EQ(ouro_call(pool, leaves_a_daemon_and_kills_the_zygote, OURO_IN(host), OURO_NO_OUT, NULL),
+           -EOWNERDEAD);
+        EQ(ouro_call(pool, answers, OURO_NO_IN, OURO_NO_OUT, NULL), 7);
+        EQ(ouro_executor_close(pool), 0);
+        close(ends[1]);
+        end = (struct pollfd){.fd = ends[0], .events = POLLIN};
+        EQ(poll(&end, 1, 5000), 1);
+        cr_assert(end.revents & POLLHUP);
+        close(ends[0]);
+        return 0;
 }
 
 /* Whoever has inherited the pipe holds it open for as long as it lives. */

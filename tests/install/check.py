@@ -41,7 +41,7 @@ def install(source, prefix):
 
 def look_at_files(prefix):
     for name in ("include/ouro.h", "include/ouro/executor.h", "include/ouro/job.h", "include/ouro/pool.h",
-                 "lib/libouro.a", "lib/libouro.so", "lib/libouro.so.0", "lib/pkgconfig/ouro.pc",
+                 "lib/libouro.a", "lib/libouro.so", "lib/libouro.so.0", "lib/pkgconfig/ouro.pc", "libexec/ouro/ouro-worker",
                  "share/man/man3/ouro_run.3", "share/man/man3/ouro_map.3", "share/man/man3/ouro_thread_pool_open.3",
                  "share/man/man3/ouro_job_begin.3", "share/man/man7/ouro.7"):
         told(f"installed {name}", "" if (prefix / name).exists() else "is not there")
@@ -63,6 +63,15 @@ def look_at_library(prefix):
     told("has its soname", "" if "soname: [libouro.so.0]" in dynamic else dynamic)
     stack = re.search(r"GNU_STACK.*", output("readelf", "--segments", "--wide", library))
     told("has no executable stack", "" if stack and "RWE" not in stack[0] else str(stack))
+
+
+def look_at_helper(prefix):
+    """It is started by whatever program, which may have loaded the library from anywhere."""
+    bare = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+    run = subprocess.run([prefix / "libexec/ouro/ouro-worker"], env=bare, capture_output=True, text=True, check=False)
+    told("the helper finds the library", "" if run.returncode == 2 and "process pool" in run.stderr else run.stderr)
+    text = (prefix / "lib/libouro.so").read_bytes()
+    told("the library finds the helper", "" if str(prefix / "libexec/ouro/ouro-worker").encode() in text else "another path")
 
 
 def build_and_run(prefix, program, where, environment, version):
@@ -110,6 +119,7 @@ def main(source, program):
         install(source, prefix)
         look_at_files(prefix)
         look_at_library(prefix)
+        look_at_helper(prefix)
         version = pkg_config(environment, "--modversion")[0]
         build_and_run(prefix, program, where, environment, version)
     except subprocess.CalledProcessError as error:

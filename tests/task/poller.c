@@ -28,10 +28,11 @@ static intptr_t sets(void *event)
         return ouro_event_set(event);
 }
 
-static void collect(void *what)
+static void collect(void *what, bool for_certain)
 {
         struct outside *outside = what;
 
+        (void)for_certain;
         if (outside->seen == outside->happened)
                 return;
         outside->seen = outside->happened;

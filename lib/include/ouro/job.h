@@ -212,7 +212,8 @@ OURO_API int ouro_try_submit(ouro_executor *executor, ouro_job_fn *fn, struct ou
  * judge: it does not fail the group that the caller is in. On a thread without a loop it blocks; in a job of
  * this same executor it does not wait for a worker to be free, but runs the job itself if none has begun it.
  *
- * Returns: the job's result, or why it was not taken, as ouro_submit(). Threads: from anywhere.
+ * Returns: the job's result, or why it was not taken, as ouro_submit(); -EPERM: in a forked child. Threads:
+ * from anywhere.
  */
 OURO_API intptr_t ouro_call(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in, struct ouro_out out,
                             const struct ouro_job_options *options);
@@ -320,7 +321,8 @@ OURO_API int ouro_map(ouro_executor *executor, ouro_job_fn *fn, const void *item
  * Called in a task, it waits as a task; outside ouro_run() it blocks. Submitting meanwhile gives
  * -ESHUTDOWN.
  *
- * Returns: 0, -EALREADY: somebody is closing it; -EDEADLK: called from one of its own jobs; -EINVAL: NULL.
+ * Returns: 0, -EALREADY: somebody is closing it; -EDEADLK: called from one of its own jobs; -EPERM: in a
+ * forked child; -EINVAL: NULL.
  * Threads: from anywhere.
  */
 OURO_API int ouro_executor_close(ouro_executor *executor);
@@ -342,7 +344,7 @@ enum ouro_close {
  * perhaps less kindly. Cancelled jobs end with -ECANCELED.
  *
  * Returns: 0: it is freed; -ETIME: it is not; -EALREADY: somebody else waits for that; -EDEADLK: called from
- * one of its own jobs; -EINVAL: NULL, or no such way. Threads: from anywhere.
+ * one of its own jobs; -EPERM: in a forked child; -EINVAL: NULL, or no such way. Threads: from anywhere.
  */
 OURO_API int ouro_executor_close_with(ouro_executor *executor, enum ouro_close how, int64_t deadline_ns);
 
@@ -376,7 +378,8 @@ struct ouro_stats {
  *
  * The numbers are of nearly one moment. A struct of an older header gets what it knows.
  *
- * Returns: 0, -EINVAL: NULL, or larger than this library knows. Threads: from anywhere.
+ * Returns: 0, -EINVAL: NULL, or larger than this library knows; -EPERM: in a forked
+ * child. Threads: from anywhere.
  */
 OURO_API int ouro_executor_stats(ouro_executor *executor, struct ouro_stats *ret_stats);
 
