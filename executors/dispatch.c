@@ -204,6 +204,11 @@ static bool sleeps(const struct worker *worker)
         return atomic_load_explicit(&worker->lane.head->asleep, memory_order_relaxed) != 0;
 }
 
+static bool is_quick(const struct process_pool *pool, const struct worker *worker)
+{
+        return worker_has_room(pool, worker) && (int64_t)worker->load * pool->job_ns < WAKE_NS;
+}
+
 /* One that is awake and will have done what it has sooner than a sleeping one would be up. */
 static struct worker *quick_one(struct process_pool *pool, struct later *later)
 {
@@ -214,10 +219,9 @@ static struct worker *quick_one(struct process_pool *pool, struct later *later)
 
                 if (!worker->listed || !worker_works(worker) || sleeps(worker))
                         continue;
-                if (!worker_has_room(pool, worker))
-                        collect_worker(pool, worker, later);
-                if (worker->listed && worker_has_room(pool, worker) &&
-                    (int64_t)worker->load * pool->job_ns < WAKE_NS)
+                if (!is_quick(pool, worker))
+                        collect_worker(pool, worker, later); /* perhaps it has done most of them */
+                if (worker->listed && is_quick(pool, worker))
                         return worker;
         }
         return NULL;
