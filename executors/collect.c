@@ -10,6 +10,8 @@
 #include "executors/process_pool.h"
 #include "task/poller.h"
 
+enum { ESTIMATE_LEAST = 4 }; /* jobs found done at once */
+
 /* What may be in an entry that is out and needs nothing from us. */
 static bool is_pending(uint32_t state, const struct record *record)
 {
@@ -86,6 +88,22 @@ static void look_at_age(struct process_pool *pool, struct worker *worker, struct
                 worker_stop(pool, worker, later);
 }
 
+/* How long a job takes, when many come: the time since the last dozen, shared out. Idle times count, too, so
+ * that the estimate errs to the long side. A single job is not worth the reading of the clock. */
+static void estimate(struct process_pool *pool, struct worker *worker, uint64_t done)
+{
+        int64_t now_ns, job_ns;
+
+        if (done < ESTIMATE_LEAST)
+                return;
+        now_ns = pool_clock_ns();
+        job_ns = (now_ns - worker->collected_ns) / (int64_t)done;
+        worker->collected_ns = now_ns;
+        if (job_ns > JOB_NS_MOST)
+                job_ns = JOB_NS_MOST;
+        pool->job_ns += (job_ns - pool->job_ns) / 4;
+}
+
 void collect_worker(struct process_pool *pool, struct worker *worker, struct later *later)
 {
         uint64_t before = worker->oldest;
@@ -114,6 +132,7 @@ void collect_worker(struct process_pool *pool, struct worker *worker, struct lat
         worker->looks = 0;
         pool->crashes = 0;
         worker_counts(pool, worker);
+        estimate(pool, worker, worker->oldest - before);
         if (unlikely(pool->recycle_jobs || pool->recycle_bytes || worker->doomed))
                 look_at_age(pool, worker, later);
 }

@@ -17,6 +17,8 @@
 
 enum { LOOKS_UNTIL_STUCK = 32 }; /* at a worker that does nothing, before its jobs are given to idle ones */
 
+static const int64_t WAKE_NS = 5000; /* what waking a worker costs: a system call here, a switch there */
+
 /* ---- handing over ---- */
 
 static void let_go_of(struct process_pool *pool, struct worker *worker, struct record *record)
@@ -197,11 +199,51 @@ static struct worker *first_without_room(const struct process_pool *pool)
         return list_empty(list) ? NULL : container_of(list->next, struct worker, by_load);
 }
 
+static bool sleeps(const struct worker *worker)
+{
+        return atomic_load_explicit(&worker->lane.head->asleep, memory_order_relaxed) != 0;
+}
+
+static bool is_quick(const struct process_pool *pool, const struct worker *worker)
+{
+        return worker_has_room(pool, worker) && (int64_t)worker->load * pool->job_ns < WAKE_NS;
+}
+
+/* One that is awake and will have done what it has sooner than a sleeping one would be up. */
+static struct worker *quick_one(struct process_pool *pool, struct later *later)
+{
+        struct ouro_list *node, *tmp;
+
+        list_each_safe(node, tmp, &pool->busy) {
+                struct worker *worker = container_of(node, struct worker, in_busy);
+
+                if (!worker->listed || !worker_works(worker) || sleeps(worker))
+                        continue;
+                if (!is_quick(pool, worker))
+                        collect_worker(pool, worker, later); /* perhaps it has done most of them */
+                if (worker->listed && is_quick(pool, worker))
+                        return worker;
+        }
+        return NULL;
+}
+
+/* The idlest; but a worker is not woken for what another has done before it is up. Should that one be stuck
+ * in a long job after all, the loop's next looks find out, see rebalance(). */
+static struct worker *choose(struct process_pool *pool, struct later *later)
+{
+        struct worker *idlest = loads_least(pool), *quick;
+
+        if (likely(!idlest || idlest->load > 0 || pool->busy_len == 0 || !sleeps(idlest)))
+                return idlest;
+        quick = quick_one(pool, later);
+        return quick ? quick : idlest;
+}
+
 /* A job that has just come. */
 void dispatch_new(struct process_pool *pool, struct record *record, struct later *later)
 {
         struct seat *seat = record->seat;
-        struct worker *worker = likely(!seat) ? loads_least(pool) : seat->worker;
+        struct worker *worker = likely(!seat) ? choose(pool, later) : seat->worker;
         const struct record *first = line_first(seat ? &seat->bound : &pool->line);
         bool is_next = !first || first->priority < record->priority;
 

@@ -17,7 +17,7 @@ static __thread struct ouro_job *asked_job; /* that this thread asks its executo
 
 struct ouro_job *job_new_block(void)
 {
-        return mem_alloc(sizeof(struct ouro_job));
+        return mem_alloc_lines(sizeof(struct ouro_job));
 }
 
 bool job_extend(struct ouro_job *job, const struct ouro_job_options *options, const char *name)
@@ -48,7 +48,7 @@ void job_free(struct ouro_loop *loop, struct ouro_job *job)
         if (unlikely(more))
                 free_more(more);
         if (unlikely(!loop || loop->spare_jobs_len >= SPARE_JOBS_MOST)) {
-                mem_free(job, sizeof *job);
+                mem_free_lines(job, sizeof *job);
                 return;
         }
         job->next = loop->spare_jobs;

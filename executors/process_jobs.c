@@ -133,6 +133,7 @@ static int pool_submit(ouro_executor *executor, struct ouro_job *job)
         if (unlikely(!job->loop) && pool->loopless++ == 0)
                 later.nudge = true; /* the supervisor collects for it */
         dispatch_new(pool, record, &later);
+        collect_slow(pool, &later);
         pool_unlock(pool, &later);
         return 0;
 }

@@ -30,6 +30,8 @@
 
 struct poller;
 
+#define JOB_NS_MOST OURO_SEC(1) /* process_pool.job_ns counts no further */
+
 enum {
         WORKERS_MOST = 1024,
         AHEAD_MOST = 256,
@@ -111,6 +113,7 @@ struct worker {
         bool busy;               /* in pool->busy: load > 0 or entries are out */
         struct ouro_list by_load, in_busy;
         uint64_t given, done; /* jobs */
+        int64_t collected_ns; /* when several were last found done at once */
         unsigned modules_told;
         struct buddy data; /* what of the lane's data is in use */
         uint64_t data_at;  /* where that begins in the lane */
@@ -164,6 +167,7 @@ struct process_pool {
         unsigned listeners;     /* loops that sleep */
         unsigned ahead;
         unsigned parked; /* seats */
+        int64_t job_ns;  /* that jobs have taken lately, at the most; only where they come by the dozen */
         size_t queue;
         bool wants_room, closing, broken;
         bool cancelling; /* nothing that has not begun shall begin */

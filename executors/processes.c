@@ -261,6 +261,7 @@ static struct process_pool *new_pool(const struct ouro_process_options *options)
         pool->seats_len = options->workers;
         pool->workers_len = options->workers + options->standby;
         pool->ahead = options->ahead;
+        pool->job_ns = JOB_NS_MOST; /* nothing is known of them yet */
         pool->queue = options->queue;
         pool->recycle_jobs = options->recycle_jobs;
         pool->recycle_bytes = options->recycle_bytes;

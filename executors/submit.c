@@ -194,7 +194,7 @@ static inline struct ouro_job *new_job(struct ouro_loop *loop, ouro_executor *ex
         struct task *task = job ? task_create_job(loop, name, &job_wait_kind, job) : NULL;
 
         if (unlikely(!task)) {
-                mem_free(job, sizeof *job);
+                mem_free_lines(job, sizeof *job);
                 return NULL;
         }
         *job = (struct ouro_job){

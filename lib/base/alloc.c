@@ -3,11 +3,17 @@
  * The hook can only change while nothing is allocated, so a block always returns to where it came from. */
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "ouro.h"
+
+enum {
+        LINE_BYTES = 64,
+        LINE_ROOM = LINE_BYTES + sizeof(void *) - 1, /* to move forward, and for the pointer before */
+};
 
 static void *by_malloc(size_t bytes, void *arg)
 {
@@ -74,4 +80,23 @@ void *mem_grow(void *ptr, size_t old_bytes, size_t new_bytes)
         memset((char *)bigger + old_bytes, 0, new_bytes - old_bytes);
         mem_free(ptr, old_bytes);
         return bigger;
+}
+
+/* The allocator promises no more than malloc() does. What it gave stands before what is handed out. */
+void *mem_alloc_lines(size_t bytes)
+{
+        void *block = mem_alloc(bytes + LINE_ROOM);
+        void **lines;
+
+        if (!block)
+                return NULL;
+        lines = (void **)(((uintptr_t)block + LINE_ROOM) & ~(uintptr_t)(LINE_BYTES - 1));
+        lines[-1] = block;
+        return lines;
+}
+
+void mem_free_lines(void *ptr, size_t bytes)
+{
+        if (ptr)
+                mem_free(((void **)ptr)[-1], bytes + LINE_ROOM);
 }

@@ -2,6 +2,7 @@
  * awaited before anything is freed. */
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -97,6 +98,7 @@ static void watch_forks(void)
 
 static void init_loop(struct ouro_loop *loop, const struct ouro_options *options)
 {
+        memset(loop, 0, sizeof *loop);
         sched_init(&loop->sched, options->stack_bytes ? options->stack_bytes : STACK_DEFAULT_BYTES);
         loop->sched.ended = task_ended;
         loop->sched.name = task_name;
@@ -112,38 +114,21 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         list_init(&loop->pollers);
 }
 
-/* The loop's memory; aligned by hand, the allocator promises no more than malloc(). */
-struct loop_memory {
-        struct ouro_loop *loop;
-        void *block;
-};
-
-enum { LOOP_ALIGN = 64, LOOP_BYTES = sizeof(struct ouro_loop) + LOOP_ALIGN };
-
-static bool allocate_loop(struct loop_memory *memory)
-{
-        memory->block = mem_calloc(LOOP_BYTES);
-        memory->loop = (struct ouro_loop *)(((uintptr_t)memory->block + LOOP_ALIGN - 1) &
-                                            ~(uintptr_t)(LOOP_ALIGN - 1));
-        return memory->block != NULL;
-}
-
 static void free_spare_jobs(struct ouro_loop *loop)
 {
         struct ouro_job *job;
 
         while ((job = loop->spare_jobs)) {
                 loop->spare_jobs = job->next;
-                mem_free(job, sizeof *job);
+                mem_free_lines(job, sizeof *job);
         }
 }
 
-static intptr_t run_main(struct loop_memory *memory, const struct ouro_options *options, ouro_fn *fn,
-                         void *arg)
+/* *ret_clean: the loop's memory is ours again, and not the kernel's, which may still write into it. */
+static intptr_t run_main(struct ouro_loop *loop, const struct ouro_options *options, ouro_fn *fn, void *arg,
+                         bool *ret_clean)
 {
-        struct ouro_loop *loop = memory->loop;
         struct ouro_task_options main_options = {.name = "main"};
-        bool clean;
 
         sched_current = &loop->sched;
         loop->main = task_create(loop, &loop->root, fn, arg, &main_options);
@@ -155,18 +140,16 @@ static intptr_t run_main(struct loop_memory *memory, const struct ouro_options *
         loop->main->detached = 1;
         if (options->report_stack_overflow && overflow_report_on() < 0)
                 log_line(OURO_LOG_WARNING, "stack overflows will not be reported: no memory");
-        clean = run_loop(loop);
+        *ret_clean = run_loop(loop);
         if (options->report_stack_overflow)
                 overflow_report_off();
         sched_current = NULL;
-        if (clean) {
+        if (*ret_clean) {
                 pollers_close(loop);
                 ring_close(&loop->ring);
                 sched_destroy(&loop->sched);
                 task_records_return(loop);
                 free_spare_jobs(loop);
-        } else {
-                memory->block = NULL; /* the kernel may still write into it */
         }
         return loop->main_result;
 }
@@ -186,7 +169,8 @@ intptr_t ouro_run_with(const struct ouro_options *given, ouro_fn *main_fn, void 
 {
         static pthread_once_t once = PTHREAD_ONCE_INIT;
         struct ouro_options options = OURO_OPTIONS_INIT;
-        struct loop_memory memory;
+        struct ouro_loop *loop;
+        bool clean = true;
         int saved_errno = errno;
         intptr_t result;
 
@@ -199,13 +183,15 @@ intptr_t ouro_run_with(const struct ouro_options *given, ouro_fn *main_fn, void 
                 return -EBUSY;
         }
         pthread_once(&once, watch_forks);
-        if (!allocate_loop(&memory))
+        loop = mem_alloc_lines(sizeof *loop);
+        if (!loop)
                 return -ENOMEM;
-        init_loop(memory.loop, &options);
-        result = choose_backend(memory.loop, &options);
+        init_loop(loop, &options);
+        result = choose_backend(loop, &options);
         if (result == 0)
-                result = run_main(&memory, &options, main_fn, arg);
-        mem_free(memory.block, LOOP_BYTES);
+                result = run_main(loop, &options, main_fn, arg, &clean);
+        if (clean)
+                mem_free_lines(loop, sizeof *loop);
         errno = saved_errno;
         return result;
 }
