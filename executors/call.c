@@ -120,7 +120,7 @@ static intptr_t call_as_thread(ouro_executor *executor, ouro_job_fn *fn, struct 
                 error = job_read_options(executor, given, &options);
         if (error < 0)
                 return error;
-        job = mem_alloc(sizeof *job);
+        job = job_new_block();
         if (!job)
                 return -ENOMEM;
         *job = (struct ouro_job){
