@@ -256,10 +256,14 @@ CASE(f68_every_job_of_every_loop_is_killed)
 
 /* ---- breaking ---- */
 
-static intptr_t begins_once_in_a_while(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+/* The last worker does not begin, when the others have been at work for a while. */
+static intptr_t begins_but_once(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
 {
         (void)in, (void)out;
-        return ouro_job_worker(job) < 2 ? 0 : -EDOM;
+        if (ouro_job_worker(job) < 2)
+                return 0;
+        ouro_job_sleep(job, OURO_MS(1));
+        return -EDOM;
 }
 
 static intptr_t submits_until_broken(void *arg)
@@ -284,10 +288,10 @@ CASE(a_pool_breaks_while_loops_submit)
                 pthread_t threads[LOOPS];
 
                 open_pool((struct ouro_thread_options){
-                        .threads = 1 + (unsigned)round % 2,
-                        .threads_max = 4,
+                        .threads = 3,
+                        .threads_max = 3 + (unsigned)round % 2,
                         .queue = 4,
-                        .initializer = begins_once_in_a_while,
+                        .initializer = begins_but_once,
                 });
                 start_loops(threads, submits_until_broken);
                 join_loops(threads);
