@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "coro/sanitize.h"
 #include "support/process_tests.h"
 
 TestSuite(deaths, .init = leaks_begin, .fini = leaks_end, .timeout = 60);
@@ -92,8 +93,11 @@ Test(deaths, f70_a_full_queue_makes_submit_wait_as_a_task)
 
 static intptr_t dies_each_way(void *arg)
 {
-        static const int signals[] = {
-                [BY_SEGV] = SIGSEGV, [BY_ABORT] = SIGABRT, [BY_KILL] = SIGKILL, [BY_MEMORY] = SIGSEGV};
+        /* A sanitizer's malloc() aborts instead of returning NULL. */
+        const int signals[] = {[BY_SEGV] = SIGSEGV,
+                               [BY_ABORT] = SIGABRT,
+                               [BY_KILL] = SIGKILL,
+                               [BY_MEMORY] = sanitize_active() ? SIGABRT : SIGSEGV};
 
         (void)arg;
         for (enum way way = 0; way < WAYS; way++) {
