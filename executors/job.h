@@ -99,7 +99,7 @@ struct executor_state {
         pthread_cond_t changed;   /* a thread that waits for room, or for the end, may go on */
         struct ouro_list waiters; /* submitters, oldest first */
         atomic_uint waiting;      /* how many */
-        pid_t owner; /* the process that made it: in a forked child there are no workers */
+        pid_t owner;              /* the process that made it: in a forked child there are no workers */
         bool closing;
         bool close_awaited;         /* somebody is in ouro_executor_close_with() */
         bool jobs_ended;            /* ouro_executor_closed() has been called */
@@ -113,7 +113,7 @@ void room_send(struct room_waiter *waiter);
 void room_send_to_first(struct executor_state *state);
 void room_leave_queue(struct executor_state *state, struct room_waiter *waiter);
 bool executor_is_closed(const struct executor_state *state);
-bool executor_is_closing(ouro_executor *executor); /* without it */
+bool executor_is_closing(ouro_executor *executor);         /* without it */
 bool executor_is_inherited(const ouro_executor *executor); /* this is a forked child of its process */
 
 /* ---- stats.c ---- */

@@ -1,5 +1,5 @@
-/* library.c - a shared library with a function and a constant to find. Built several times: with a build id and
- * without, and with another constant. */
+/* library.c - a shared library with a function and a constant to find. Built several times: with a build id
+ * and without, and with another constant. */
 #include <stdint.h>
 
 #ifndef SAMPLE_VALUE
