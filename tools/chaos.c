@@ -9,6 +9,7 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -53,21 +54,23 @@ intptr_t chaos_keep_census(void *arg)
 
 /* ---- killer ---- */
 
-/* The worker is whoever has that number when the pause is over: one that died meanwhile is not mourned. */
+/* Who was stopped is continued or ended, also if another has its number by then: nobody else would. */
 static int stop_for_a_while(struct processes *processes, struct census_entry *entry, int then)
 {
-        pid_t pid = entry->pid;
-        int r = census_signal(&processes->census, entry, SIGSTOP, false);
+        struct census_entry stopped = {.pidfd = fcntl(entry->pidfd, F_DUPFD_CLOEXEC, 0), .pid = entry->pid};
+        int r = census_signal(&processes->census, &stopped, SIGSTOP, false);
 
-        if (r < 0)
-                return r;
-        OURO_SHIELD
-        {
-                ouro_sleep((int64_t)random_below(&processes->random, OURO_MS(STOPPED_MS_MAX)));
+        if (r == 0) {
+                OURO_SHIELD
+                {
+                        ouro_sleep((int64_t)random_below(&processes->random, OURO_MS(STOPPED_MS_MAX)));
+                }
+                census_signal(&processes->census, entry->pid == stopped.pid ? entry : &stopped, then,
+                              then == SIGKILL);
         }
-        if (entry->pid == pid)
-                census_signal(&processes->census, entry, then, then == SIGKILL);
-        return 0;
+        if (stopped.pidfd >= 0)
+                close(stopped.pidfd);
+        return r;
 }
 
 static int strike(struct processes *processes, enum chaos_kill kill, struct census_entry *entry)
