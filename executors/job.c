@@ -328,9 +328,12 @@ int64_t job_began_ns(struct ouro_job *job)
 
 void job_ask(struct ouro_job *job)
 {
-        if (!job_set_token(job) || !hold(job))
-                return; /* asked before, or it does not run */
-        if (job->executor->ops->cancel)
+        bool held = hold(job); /* first: one that sees its token at once is not done before its executor knows */
+        bool first = job_set_token(job);
+
+        if (!held)
+                return; /* it does not run */
+        if (first && job->executor->ops->cancel)
                 job->executor->ops->cancel(job->executor, job);
         unhold(job);
 }
