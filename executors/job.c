@@ -328,7 +328,8 @@ int64_t job_began_ns(struct ouro_job *job)
 
 void job_ask(struct ouro_job *job)
 {
-        bool held = hold(job); /* first: one that sees its token at once is not done before its executor knows */
+        bool held =
+                hold(job); /* first: one that sees its token at once is not done before its executor knows */
         bool first = job_set_token(job);
 
         if (!held)
