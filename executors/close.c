@@ -7,7 +7,7 @@
 
 #include "executors/job.h"
 
-static const struct wait_kind waits_for_close = {"an executor to close", NULL};
+static const struct wait_kind waits_for_close = {.name = "an executor to close"};
 
 static struct timespec monotonic_in(int64_t ns)
 {

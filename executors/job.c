@@ -73,7 +73,7 @@ const char *job_name(const struct ouro_job *job)
                 return more->options.name;
         if (!job->loop)
                 return ((const struct job_caller *)job->task)->name;
-        return ((const struct task *)job->task)->name;
+        return task_name(job->task);
 }
 
 /* ---- the end of its task ---- */
@@ -373,4 +373,4 @@ static void cut_job(struct sched *sched, struct coro *coro, int interrupt)
         check(loop_send(loop_of(sched), &job->message, &job->message));
 }
 
-const struct wait_kind job_wait_kind = {"job", cut_job};
+const struct wait_kind job_wait_kind = {.name = "job", .cut = cut_job};

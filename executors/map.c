@@ -210,7 +210,7 @@ static void cut_chunk_wait(struct sched *sched, struct coro *coro, int interrupt
         coro_wake(sched, coro, interrupt);
 }
 
-static const struct wait_kind waits_for_chunk = {"a chunk of its map", cut_chunk_wait};
+static const struct wait_kind waits_for_chunk = {.name = "a chunk of its map", .cut = cut_chunk_wait};
 
 static int wait_for_chunk(struct map_run *run)
 {

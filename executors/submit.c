@@ -44,7 +44,7 @@ int job_offer(ouro_executor *executor, struct ouro_job *job)
         return offer(executor, job);
 }
 
-static const struct wait_kind waits_for_room = {"room in an executor", cut_room_wait};
+static const struct wait_kind waits_for_room = {.name = "room in an executor", .cut = cut_room_wait};
 
 /* With the lock held, which is not held meanwhile. 0: it is the waiter's turn, or there may be room; else
  * it was cut short. *ret_out: and is not in the queue any more, nor is the lock held. */
@@ -109,6 +109,8 @@ int job_submit_as_thread(ouro_executor *executor, struct ouro_job *job)
 
 /* ---- what is asked for ---- */
 
+static const struct ouro_site nameless = {.name = "job"};
+
 int job_read_options(const ouro_executor *executor, const struct ouro_job_options *given,
                      struct ouro_job_options *ret_options)
 {
@@ -124,7 +126,7 @@ int job_read_options(const ouro_executor *executor, const struct ouro_job_option
             (options.abandonable && !(can & OURO_CAN_ABANDON)))
                 return -ENOTSUP;
         if (!options.name)
-                options.name = "job";
+                options.name = nameless.name;
         if (options.deadline_ns == OURO_FOREVER)
                 options.deadline_ns = 0;
         if (options.ret_report)
@@ -188,10 +190,10 @@ static inline int refuse(const struct ouro_loop *loop, const ouro_executor *exec
 
 /* A job and its task; NULL: no memory. The task has the handle that others may see. */
 static inline struct ouro_job *new_job(struct ouro_loop *loop, ouro_executor *executor, ouro_job_fn *fn,
-                                       struct ouro_in in, struct ouro_out out, const char *name)
+                                       struct ouro_in in, struct ouro_out out, const struct ouro_site *site)
 {
         struct ouro_job *job = job_new(loop);
-        struct task *task = job ? task_create_job(loop, name, &job_wait_kind, job) : NULL;
+        struct task *task = job ? task_create_job(loop, site, &job_wait_kind, job) : NULL;
 
         if (unlikely(!task)) {
                 mem_free_lines(job, sizeof *job);
@@ -246,8 +248,8 @@ static inline ouro_task hand_over(struct ouro_loop *loop, ouro_executor *executo
         return handle;
 }
 
-ouro_task ouro_submit_named(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in, struct ouro_out out,
-                            const char *name)
+ouro_task ouro_submit_at(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in, struct ouro_out out,
+                         const struct ouro_site *site)
 {
         struct ouro_loop *loop = loop_here();
         int error = refuse(loop, executor, fn, in, out);
@@ -255,7 +257,7 @@ ouro_task ouro_submit_named(ouro_executor *executor, ouro_job_fn *fn, struct our
 
         if (unlikely(error < 0))
                 return task_failed(error);
-        job = new_job(loop, executor, fn, in, out, name);
+        job = new_job(loop, executor, fn, in, out, likely(site) ? site : &nameless);
         return likely(job) ? hand_over(loop, executor, job) : task_failed(-ENOMEM);
 }
 
@@ -264,12 +266,15 @@ static int new_job_with(struct ouro_loop *loop, ouro_executor *executor, ouro_jo
                         struct ouro_out out, const struct ouro_job_options *options,
                         const struct job_map *map, struct ouro_job **ret_job)
 {
-        struct ouro_job *job = new_job(loop, executor, fn, in, out, options->name);
+        struct ouro_job *job = new_job(loop, executor, fn, in, out, &nameless);
         int error;
 
         if (!job)
                 return -ENOMEM;
-        error = job_use_options(job, options, map);
+        if (options->name != nameless.name && !task_rename(job->task, options->name))
+                error = -ENOMEM;
+        else
+                error = job_use_options(job, options, map);
         if (error < 0) {
                 undo_job(loop, job);
                 return error;

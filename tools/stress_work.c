@@ -79,11 +79,13 @@ static int count_round(struct slot *slot, intptr_t result, bool hurried)
 static int one_round(struct slot *slot)
 {
         int64_t limit_ns = slot_limit(slot, STRESS_ROUND_NS);
+        struct ouro_task_options options = OURO_TASK_OPTIONS_INIT;
         bool hurried = slot->hurried;
         intptr_t result;
 
         slot->asked = slot->hurried = false;
-        slot->round = ouro_create_task_named(kinds[slot->kind].round, slot, kinds[slot->kind].task_name);
+        options.name = kinds[slot->kind].task_name;
+        slot->round = ouro_create_task_with(&options, kinds[slot->kind].round, slot);
         result = ouro_wait_for(slot->round, limit_ns);
         slot->round = OURO_NO_TASK;
         slot->rounds++;

@@ -367,7 +367,7 @@ void coro_interrupt(struct sched *sched, struct coro *coro, int interrupt)
 {
         const struct wait_kind *wait = coro->wait;
 
-        coro->interrupt = (int16_t)interrupt;
+        coro->interrupt = (int8_t)interrupt;
         if (interrupt != 0 && wait && wait->cut)
                 wait->cut(sched, coro, interrupt);
 }

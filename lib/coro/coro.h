@@ -22,12 +22,21 @@
 struct sched;
 struct coro;
 
+/* What in particular a coroutine waits for, as far as that can be told. */
+struct wait_target {
+        const struct coro *holder; /* it can end the wait: the task awaited, the mutex's owner; or NULL */
+        const void *object;        /* the mutex, the channel ...; or NULL */
+        int fd;                    /* or -1 */
+};
+
 /* What a coroutine waits for. */
 struct wait_kind {
         const char *name;
         /* The coroutine was interrupted: take it out of whatever queue it is in and wake it with interrupt,
          * or see to it that what it waits for ends soon. NULL: this wait cannot be cut short. */
         void (*cut)(struct sched *sched, struct coro *coro, int interrupt);
+        /* Tells more than the name, into what is set to nothing. NULL: there is no more. */
+        void (*target)(const struct coro *coro, struct wait_target *target);
 };
 
 /* A place in somebody's queue. */
@@ -52,7 +61,8 @@ struct coro {
         };
         const struct wait_kind *wait; /* NULL: it does not wait */
         uint32_t stack;               /* STACK_NONE: fresh, or ended. Upper 8 bits: which pool */
-        int16_t interrupt;            /* what a wait returns on entry: 0, -ECANCELED or -ETIME */
+        int8_t interrupt;             /* what a wait returns on entry: 0, -ECANCELED or -ETIME */
+        uint8_t flags;                /* the room above's: enum task_flag */
         uint16_t locks_held;          /* mutexes */
 };
 

@@ -158,10 +158,19 @@ typedef struct {
 
 struct ouro_group;
 
+/* A name, and a place in the source. The macros that create a task record theirs. */
+struct ouro_site {
+        const char *name;
+        const char *function; /* the creator's; NULL: not known, and likewise for file */
+        const char *file;
+        unsigned line;
+};
+
 /* What a task is made with. Begin with OURO_TASK_OPTIONS_INIT; zero always means the default. */
 struct ouro_task_options {
         size_t size;              /* sizeof(struct ouro_task_options) */
-        const char *name;         /* borrowed until the task ends; default: the function's name */
+        const char *name;         /* borrowed until the result is consumed or the group has closed;
+                                     default: the function's name */
         struct ouro_group *group; /* default: the innermost group open in the creator, else the root */
         size_t stack_bytes;       /* guard page included; default: that of the run, least 16 KiB */
         void (*drop)(void *arg);  /* called with arg if the task can never start */
@@ -180,7 +189,7 @@ struct ouro_task_options {
  * Returns: a handle, valid until the result is consumed or the task's group has closed. A task that could
  * not be created is one that has ended with -ENOMEM (-EPERM outside a task, -EINVAL for bad arguments).
  */
-#define ouro_create_task(fn, arg) ouro_create_task_named((fn), (arg), #fn)
+#define ouro_create_task(fn, arg) OURO_CREATE_(OURO_UNIQUE(ouro_site_), #fn, fn, arg)
 
 /**
  * ouro_create_task_in - ouro_create_task() in a given group
@@ -190,7 +199,7 @@ struct ouro_task_options {
  *
  * Returns: as ouro_create_task(); a handle that has ended with -EINVAL if the group is not open.
  */
-#define ouro_create_task_in(group, fn, arg) ouro_create_task_in_named((group), (fn), (arg), #fn)
+#define ouro_create_task_in(group, fn, arg) OURO_CREATE_IN_(OURO_UNIQUE(ouro_site_), #fn, group, fn, arg)
 
 /**
  * ouro_go - create a task that nobody will await: nothing of it stays when it ends
@@ -199,39 +208,50 @@ struct ouro_task_options {
  *
  * Returns: 0, -ENOMEM, -EINVAL or -EPERM.
  */
-#define ouro_go(fn, arg) ouro_go_named((fn), (arg), #fn)
+#define ouro_go(fn, arg) OURO_GO_(OURO_UNIQUE(ouro_site_), #fn, fn, arg)
 
 /**
- * ouro_create_task_named - the function behind ouro_create_task()
+ * ouro_create_task_named - ouro_create_task() under another name than the function's
  * @fn: its body
  * @arg: passed to it
- * @name: borrowed until the task ends
+ * @name: a string literal; names made at run time go into struct ouro_task_options
  *
  * Returns: as ouro_create_task().
  */
-OURO_API ouro_task ouro_create_task_named(ouro_fn *fn, void *arg, const char *name);
+#define ouro_create_task_named(fn, arg, name) OURO_CREATE_(OURO_UNIQUE(ouro_site_), name, fn, arg)
 
 /**
- * ouro_create_task_in_named - the function behind ouro_create_task_in()
+ * ouro_create_task_at - the function behind ouro_create_task()
+ * @fn: its body
+ * @arg: passed to it
+ * @site: its name, and where it is created; borrowed until its result is consumed or its group has closed.
+ * NULL: a task named "task".
+ *
+ * Returns: as ouro_create_task().
+ */
+OURO_API ouro_task ouro_create_task_at(ouro_fn *fn, void *arg, const struct ouro_site *site);
+
+/**
+ * ouro_create_task_in_at - the function behind ouro_create_task_in()
  * @group: a group of this loop that is open
  * @fn: its body
  * @arg: passed to it
- * @name: borrowed until the task ends
+ * @site: as that of ouro_create_task_at()
  *
  * Returns: as ouro_create_task_in().
  */
-OURO_API ouro_task ouro_create_task_in_named(struct ouro_group *group, ouro_fn *fn, void *arg,
-                                             const char *name);
+OURO_API ouro_task ouro_create_task_in_at(struct ouro_group *group, ouro_fn *fn, void *arg,
+                                          const struct ouro_site *site);
 
 /**
- * ouro_go_named - the function behind ouro_go()
+ * ouro_go_at - the function behind ouro_go()
  * @fn: its body
  * @arg: passed to it
- * @name: borrowed until the task ends
+ * @site: as that of ouro_create_task_at()
  *
  * Returns: as ouro_go().
  */
-OURO_API int ouro_go_named(ouro_fn *fn, void *arg, const char *name);
+OURO_API int ouro_go_at(ouro_fn *fn, void *arg, const struct ouro_site *site);
 
 /**
  * ouro_create_task_with - ouro_create_task() with options
@@ -245,7 +265,20 @@ OURO_API int ouro_go_named(ouro_fn *fn, void *arg, const char *name);
  *
  * Returns: as ouro_create_task().
  */
-OURO_API ouro_task ouro_create_task_with(const struct ouro_task_options *options, ouro_fn *fn, void *arg);
+#define ouro_create_task_with(options, fn, arg)                                                              \
+        OURO_CREATE_WITH_(OURO_UNIQUE(ouro_site_), #fn, options, fn, arg)
+
+/**
+ * ouro_create_task_with_at - the function behind ouro_create_task_with()
+ * @options: see struct ouro_task_options; NULL for the defaults
+ * @fn: its body
+ * @arg: passed to it
+ * @site: as that of ouro_create_task_at(); options->name outranks its name
+ *
+ * Returns: as ouro_create_task_with().
+ */
+OURO_API ouro_task ouro_create_task_with_at(const struct ouro_task_options *options, ouro_fn *fn, void *arg,
+                                            const struct ouro_site *site);
 
 /**
  * ouro_self - the calling task
@@ -599,591 +632,6 @@ OURO_API int ouro_scope_close(struct ouro_scope *scope);
  */
 OURO_API struct ouro_scope *ouro_shield_open(struct ouro_scope *shield);
 
-/* ---- files and pipes -------------------------------------------------------------------------- */
-
-/* All take plain descriptors, blocking or not: O_NONBLOCK neither shows nor is ever set. Descriptors made
- * here are close-on-exec. No write raises SIGPIPE. */
-
-/**
- * ouro_openat - open a file, see openat(2)
- * @dirfd: a directory, or AT_FDCWD
- * @path: relative to dirfd
- * @flags: O_... flags; O_CLOEXEC is added
- * @mode: of a new file
- *
- * A file that was opened just as the call was cancelled is returned, not lost. The epoll backend cannot cut
- * short the opening of a FIFO that waits for its peer: O_RDWR, or O_NONBLOCK to read, does not wait.
- *
- * Returns: a descriptor, -EINVAL (path is NULL), -ECANCELED, -ETIME or an errno of openat(2).
- */
-OURO_API int ouro_openat(int dirfd, const char *path, int flags, mode_t mode);
-
-/**
- * ouro_read - read at the file's position, see read(2)
- * @fd: file, pipe, socket, terminal, eventfd
- * @buf: lent until the call returns
- * @len: at most 0x7ffff000 are read at a time
- *
- * Returns: bytes read, 0 at the end; -EBADF, -EINVAL (buf is NULL and len is not 0), -ECANCELED, -ETIME or
- * an errno of read(2), never -EAGAIN or -EINTR.
- */
-OURO_API ssize_t ouro_read(int fd, void *buf, size_t len);
-
-/**
- * ouro_write - write at the file's position, see write(2)
- * @fd: file, pipe, socket, terminal, eventfd
- * @buf: lent until the call returns
- * @len: at most 0x7ffff000 are written at a time
- *
- * Returns: bytes written, maybe fewer than len; -EPIPE, and errors as ouro_read().
- */
-OURO_API ssize_t ouro_write(int fd, const void *buf, size_t len);
-
-/**
- * ouro_pread - read at an offset, see pread(2)
- * @fd: a file
- * @buf: lent until the call returns
- * @len: at most 0x7ffff000 are read at a time
- * @offset: in bytes, zero or more
- *
- * Returns: as ouro_read(); -EINVAL for a negative offset, -ESPIPE where there is no position.
- */
-OURO_API ssize_t ouro_pread(int fd, void *buf, size_t len, off_t offset);
-
-/**
- * ouro_pwrite - write at an offset, see pwrite(2)
- * @fd: a file
- * @buf: lent until the call returns
- * @len: at most 0x7ffff000 are written at a time
- * @offset: in bytes, zero or more
- *
- * Returns: as ouro_write(); -EINVAL for a negative offset, -ESPIPE where there is no position.
- */
-OURO_API ssize_t ouro_pwrite(int fd, const void *buf, size_t len, off_t offset);
-
-/**
- * ouro_write_all - write until everything is written
- * @fd: as ouro_write()
- * @buf: lent until the call returns
- * @len: may exceed 2 GiB
- * @inout_done: bytes of buf already written, in and out; NULL counts from 0
- *
- * Returns: 0 when *inout_done has reached len; else an error of ouro_write(), and *inout_done tells how
- * far it came. -EINVAL if *inout_done exceeds len.
- */
-OURO_API int ouro_write_all(int fd, const void *buf, size_t len, size_t *inout_done);
-
-/**
- * ouro_read_all - read until the buffer is full
- * @fd: as ouro_read()
- * @buf: lent until the call returns
- * @len: may exceed 2 GiB
- * @inout_done: bytes of buf already filled, in and out; NULL counts from 0
- *
- * Returns: 0 when *inout_done has reached len; -ENODATA if the end came first; else as ouro_write_all().
- */
-OURO_API int ouro_read_all(int fd, void *buf, size_t len, size_t *inout_done);
-
-/**
- * ouro_pwrite_all - write everything at an offset
- * @fd: a file
- * @buf: lent until the call returns
- * @len: may exceed 2 GiB
- * @offset: of buf's first byte in the file
- * @inout_done: bytes of buf already written, in and out; NULL counts from 0
- *
- * Returns: as ouro_write_all().
- */
-OURO_API int ouro_pwrite_all(int fd, const void *buf, size_t len, off_t offset, size_t *inout_done);
-
-/**
- * ouro_pread_all - fill a buffer from an offset
- * @fd: a file
- * @buf: lent until the call returns
- * @len: may exceed 2 GiB
- * @offset: of buf's first byte in the file
- * @inout_done: bytes of buf already filled, in and out; NULL counts from 0
- *
- * Returns: as ouro_read_all().
- */
-OURO_API int ouro_pread_all(int fd, void *buf, size_t len, off_t offset, size_t *inout_done);
-
-/**
- * ouro_fsync - make a file durable, see fsync(2)
- * @fd: a file or directory
- *
- * Returns: 0, -EBADF, -ECANCELED, -ETIME or an errno of fsync(2). Once started it cannot be stopped.
- */
-OURO_API int ouro_fsync(int fd);
-
-/**
- * ouro_fdatasync - make a file's data durable, see fdatasync(2)
- * @fd: a file
- *
- * Returns: as ouro_fsync().
- */
-OURO_API int ouro_fdatasync(int fd);
-
-struct statx;
-
-/**
- * ouro_statx - ask about a file, see statx(2)
- * @dirfd: a directory, or AT_FDCWD
- * @path: relative to dirfd; "" with AT_EMPTY_PATH for dirfd itself
- * @flags: AT_... flags
- * @mask: STATX_... bits wanted
- * @ret_statx: filled in on success (include <sys/stat.h> or <linux/stat.h>)
- *
- * Returns: 0, -EINVAL (NULL path or ret_statx), -ECANCELED, -ETIME or an errno of statx(2).
- */
-OURO_API int ouro_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *ret_statx);
-
-/**
- * ouro_unlinkat - remove a name, see unlinkat(2)
- * @dirfd: a directory, or AT_FDCWD
- * @path: relative to dirfd
- * @flags: 0 or AT_REMOVEDIR
- *
- * Returns: 0, -EINVAL (path is NULL), -ECANCELED, -ETIME or an errno of unlinkat(2).
- */
-OURO_API int ouro_unlinkat(int dirfd, const char *path, int flags);
-
-/**
- * ouro_renameat - change a name, see renameat2(2)
- * @old_dirfd: a directory, or AT_FDCWD
- * @old_path: relative to it
- * @new_dirfd: a directory, or AT_FDCWD
- * @new_path: relative to it
- * @flags: 0 or RENAME_... flags
- *
- * Returns: 0, -EINVAL (a path is NULL), -ECANCELED, -ETIME or an errno of renameat2(2).
- */
-OURO_API int ouro_renameat(int old_dirfd, const char *old_path, int new_dirfd, const char *new_path,
-                           unsigned flags);
-
-/**
- * ouro_open - ouro_openat() from the working directory
- * @path: of the file
- * @flags: O_... flags; O_CLOEXEC is added
- * @mode: of a new file
- *
- * Returns: as ouro_openat().
- */
-OURO_API int ouro_open(const char *path, int flags, mode_t mode);
-
-/**
- * ouro_unlink - remove a file's name, from the working directory
- * @path: of the file
- *
- * Returns: as ouro_unlinkat().
- */
-OURO_API int ouro_unlink(const char *path);
-
-/**
- * ouro_rename - change a file's name, from the working directory
- * @old_path: its name
- * @new_path: replaced if it exists
- *
- * Returns: as ouro_renameat().
- */
-OURO_API int ouro_rename(const char *old_path, const char *new_path);
-
-/**
- * ouro_close - close a descriptor. Never cut short.
- * @fd: any descriptor
- *
- * Waits on it by other tasks of this loop end first, with -EBADF; their buffers are theirs again before
- * the number can be used anew. Acts also in a cancelled task.
- *
- * Returns: 0, -EBADF (also for one that another task is closing), or an errno of close(2), the descriptor
- * being closed all the same.
- */
-OURO_API int ouro_close(int fd);
-
-/**
- * ouro_poll - wait until a descriptor is ready, see poll(2)
- * @fd: any descriptor; a regular file is always ready
- * @events: POLLIN, POLLOUT, POLLPRI, POLLRDHUP
- *
- * Returns: the events that have come (POLLERR, POLLHUP and POLLRDHUP may be among them unasked), more than 0;
- * -EINVAL for no or unknown events, -EBADF, -ECANCELED, -ETIME.
- */
-OURO_API int ouro_poll(int fd, unsigned events);
-
-/* ---- sockets ---------------------------------------------------------------------------------- */
-
-/**
- * ouro_socket - make a socket, see socket(2). Never waits.
- * @domain: AF_INET, AF_INET6, AF_UNIX, ...
- * @type: SOCK_STREAM, ...; SOCK_CLOEXEC is added
- * @protocol: usually 0
- *
- * Returns: a descriptor, or an errno of socket(2).
- */
-OURO_API int ouro_socket(int domain, int type, int protocol);
-
-/**
- * ouro_bind - give a socket its address, see bind(2). Never waits.
- * @fd: a socket
- * @addr: the address
- * @len: of addr, in bytes
- *
- * Returns: 0, -EINVAL (addr is NULL), or an errno of bind(2).
- */
-OURO_API int ouro_bind(int fd, const struct sockaddr *addr, socklen_t len);
-
-/**
- * ouro_listen_on - let a bound socket accept connections, see listen(2). Never waits.
- * @fd: a bound socket
- * @backlog: connections that may wait to be accepted; zero or less for SOMAXCONN
- *
- * Returns: 0, or an errno of listen(2).
- */
-OURO_API int ouro_listen_on(int fd, int backlog);
-
-/**
- * ouro_listen - a listening socket by address text
- * @address: "tcp:HOST:PORT" (numeric, "tcp:127.0.0.1:7000", "tcp:[::1]:7000", port 0 for any, host
- * empty or "*" for all of both families), "unix:/path" or "unix:@abstract"
- *
- * TCP listeners have SO_REUSEADDR. Names are not resolved here. A unix path must not exist.
- *
- * Returns: a descriptor; -EINVAL for a malformed or NULL address, or an errno of socket(2), bind(2) or
- * listen(2). Never waits.
- */
-OURO_API int ouro_listen(const char *address);
-
-/**
- * ouro_dial - connect by address text
- * @address: as ouro_listen(); a host and a port that is not 0 must be there
- *
- * TCP connections have TCP_NODELAY.
- *
- * Returns: a connected descriptor; -EINVAL for a malformed or NULL address, -ECANCELED, -ETIME, or an
- * errno of socket(2) or connect(2).
- */
-OURO_API int ouro_dial(const char *address);
-
-/**
- * ouro_accept - accept a connection, see accept4(2)
- * @fd: a listening socket
- * @addr: the peer's address; may be NULL
- * @len: in: room at addr, out: bytes of the address; NULL if addr is
- *
- * A connection that was accepted just as the call was cancelled is returned, not lost. TCP connections
- * inherit the listener's options; a listener of ouro_listen() passes on TCP_NODELAY.
- *
- * Returns: a descriptor, -EBADF, -EINVAL, -EMFILE, -ENFILE, -ECANCELED, -ETIME or an errno of accept4(2).
- */
-OURO_API int ouro_accept(int fd, struct sockaddr *addr, socklen_t *len);
-
-/**
- * ouro_connect - connect a socket, see connect(2)
- * @fd: a socket
- * @addr: lent until the call returns
- * @len: of addr, in bytes
- *
- * Returns: 0, -EBADF, -EINVAL (addr is NULL), -ECANCELED, -ETIME or an errno of connect(2), never
- * -EINPROGRESS. After -ECANCELED or -ETIME the socket's state is unknown: close it.
- */
-OURO_API int ouro_connect(int fd, const struct sockaddr *addr, socklen_t len);
-
-/**
- * ouro_recv - receive from a socket, see recv(2)
- * @fd: a socket
- * @buf: lent until the call returns
- * @len: at most 0x7ffff000 are received at a time
- * @flags: MSG_PEEK, MSG_WAITALL, MSG_TRUNC, MSG_OOB; MSG_DONTWAIT is -EINVAL
- *
- * Returns: bytes received, 0 when the peer has ended its side; -EBADF, -EINVAL (buf is NULL and len is
- * not 0), -ECANCELED, -ETIME or an errno of recv(2), never -EAGAIN or -EINTR.
- */
-OURO_API ssize_t ouro_recv(int fd, void *buf, size_t len, int flags);
-
-/**
- * ouro_send - send on a socket, see send(2)
- * @fd: a socket
- * @buf: lent until the call returns
- * @len: at most 0x7ffff000 are sent at a time
- * @flags: MSG_MORE, MSG_OOB, MSG_EOR; MSG_NOSIGNAL is added; MSG_DONTWAIT is -EINVAL
- *
- * Returns: bytes sent, maybe fewer than len; -EPIPE, -EBADF, -EINVAL, -ECANCELED, -ETIME or an errno of
- * send(2), never -EAGAIN or -EINTR.
- */
-OURO_API ssize_t ouro_send(int fd, const void *buf, size_t len, int flags);
-
-/**
- * ouro_send_all - send until everything is sent
- * @fd: a stream socket
- * @buf: lent until the call returns
- * @len: may exceed 2 GiB
- * @inout_done: bytes of buf already sent, in and out; NULL counts from 0
- *
- * Returns: 0 when *inout_done has reached len; else an error of ouro_send(), and *inout_done tells how
- * far it came. -EINVAL if *inout_done exceeds len.
- */
-OURO_API int ouro_send_all(int fd, const void *buf, size_t len, size_t *inout_done);
-
-/**
- * ouro_recv_all - receive until the buffer is full
- * @fd: a stream socket
- * @buf: lent until the call returns
- * @len: may exceed 2 GiB
- * @inout_done: bytes of buf already filled, in and out; NULL counts from 0
- *
- * Returns: 0 when *inout_done has reached len; -ENODATA if the peer ended its side first; else as
- * ouro_send_all().
- */
-OURO_API int ouro_recv_all(int fd, void *buf, size_t len, size_t *inout_done);
-
-/**
- * ouro_recvmsg - receive with address, vectors and control data, see recvmsg(2)
- * @fd: a socket
- * @msg: it and all that it points to is lent until the call returns; outputs as recvmsg(2)
- * @flags: as ouro_recv(), and MSG_CMSG_CLOEXEC
- *
- * Returns: as ouro_recv().
- */
-OURO_API ssize_t ouro_recvmsg(int fd, struct msghdr *msg, int flags);
-
-/**
- * ouro_sendmsg - send with address, vectors and control data, see sendmsg(2)
- * @fd: a socket
- * @msg: it and all that it points to is lent until the call returns
- * @flags: as ouro_send()
- *
- * Returns: as ouro_send().
- */
-OURO_API ssize_t ouro_sendmsg(int fd, const struct msghdr *msg, int flags);
-
-/**
- * ouro_shutdown - end one or both sides of a connection, see shutdown(2)
- * @fd: a connected socket
- * @how: SHUT_RD, SHUT_WR or SHUT_RDWR
- *
- * Never cut short: it acts also in a cancelled task.
- * Returns: 0, -EBADF, -EINVAL or an errno of shutdown(2).
- */
-OURO_API int ouro_shutdown(int fd, int how);
-
-/* ---- waiting for each other ------------------------------------------------------------------- */
-
-/* These belong to one loop: the tasks that use one all run on the same thread. Every wait queue is first
- * come, first served, and whoever is woken has what it waited for: nobody can overtake it. A call on one
- * that tasks of another loop are using is -EPERM. */
-
-typedef struct ouro_chan ouro_chan;
-
-/**
- * ouro_chan_new - make a channel
- * @item_bytes: size of an item, copied in and out; 0 for a bare signal
- * @capacity: items it holds; 0: a rendezvous, where a send waits for its receiver
- *
- * Returns: a channel to be freed by ouro_chan_free(), or NULL: out of memory, or the product overflows.
- * Threads: from anywhere; it belongs to the loop that first uses it.
- */
-OURO_API ouro_chan *ouro_chan_new(size_t item_bytes, size_t capacity);
-
-/**
- * ouro_chan_free - free a channel, with the items that are still in it
- * @chan: may be NULL
- *
- * Returns: 0, or -EBUSY: tasks wait on it, and nothing was freed.
- */
-OURO_API int ouro_chan_free(ouro_chan *chan);
-
-/**
- * ouro_chan_send - put an item in, waiting for room
- * @chan: a channel
- * @item: item_bytes bytes, copied before the call returns 0
- *
- * Returns: 0; -EPIPE: closed; -EINVAL: NULL; -ECANCELED or -ETIME: the item was not sent.
- */
-OURO_API int ouro_chan_send(ouro_chan *chan, const void *item);
-
-/**
- * ouro_chan_recv - take an item out, waiting for one
- * @chan: a channel
- * @ret_item: item_bytes bytes
- *
- * Returns: 0; -EPIPE: closed and drained; -EINVAL: NULL; -ECANCELED or -ETIME: no item was taken.
- */
-OURO_API int ouro_chan_recv(ouro_chan *chan, void *ret_item);
-
-/**
- * ouro_chan_try_send - ouro_chan_send() that does not wait
- * @chan: a channel
- * @item: item_bytes bytes
- *
- * Returns: 0; -EAGAIN: full (a rendezvous: nobody is receiving); -EPIPE, -EINVAL.
- */
-OURO_API int ouro_chan_try_send(ouro_chan *chan, const void *item);
-
-/**
- * ouro_chan_try_recv - ouro_chan_recv() that does not wait
- * @chan: a channel
- * @ret_item: item_bytes bytes
- *
- * Returns: 0; -EAGAIN: empty; -EPIPE, -EINVAL.
- */
-OURO_API int ouro_chan_try_recv(ouro_chan *chan, void *ret_item);
-
-/**
- * ouro_chan_close - no more sends. Never waits.
- * @chan: a channel
- *
- * Waiting senders get -EPIPE; receivers get what is in it, then -EPIPE.
- *
- * Returns: 0, -EPIPE: it was closed already, -EINVAL: NULL.
- */
-OURO_API int ouro_chan_close(ouro_chan *chan);
-
-/**
- * ouro_chan_len - how many items are in a channel
- * @chan: a channel
- */
-OURO_API size_t ouro_chan_len(const ouro_chan *chan);
-
-/* Zeroed memory is a mutex that nobody holds; likewise for the types below. Fields are the library's. */
-struct ouro_mutex {
-        void *owner;
-        uint64_t generation;
-        void *waiters;
-};
-#define OURO_MUTEX_INIT                                                                                      \
-        {                                                                                                    \
-                NULL, 0, NULL                                                                                \
-        }
-
-/**
- * ouro_mutex_lock - hold a mutex
- * @mutex: zeroed before first use
- *
- * Returns: 0; -EDEADLK: the caller holds it; -EOWNERDEAD: its holder ended without unlocking (told to
- * those who waited then and to all who come later, until the memory is zeroed anew); -EINVAL: NULL;
- * -ECANCELED or -ETIME.
- */
-OURO_API int ouro_mutex_lock(struct ouro_mutex *mutex);
-
-/**
- * ouro_mutex_try_lock - ouro_mutex_lock() that does not wait
- * @mutex: zeroed before first use
- *
- * Returns: 0; -EBUSY: held; -EDEADLK, -EOWNERDEAD, -EINVAL.
- */
-OURO_API int ouro_mutex_try_lock(struct ouro_mutex *mutex);
-
-/**
- * ouro_mutex_unlock - hand a mutex to whoever waited longest. Never waits.
- * @mutex: held by the caller
- *
- * Returns: 0; -EPERM: the caller does not hold it; -EINVAL: NULL.
- */
-OURO_API int ouro_mutex_unlock(struct ouro_mutex *mutex);
-
-struct ouro_semaphore {
-        size_t count;
-        void *waiters;
-};
-#define OURO_SEMAPHORE_INIT(count)                                                                           \
-        {                                                                                                    \
-                (count), NULL                                                                                \
-        }
-
-/**
- * ouro_semaphore_acquire - take one unit, waiting for it
- * @semaphore: count is its value at the start
- *
- * Returns: 0; -EINVAL: NULL; -ECANCELED or -ETIME.
- */
-OURO_API int ouro_semaphore_acquire(struct ouro_semaphore *semaphore);
-
-/**
- * ouro_semaphore_try_acquire - ouro_semaphore_acquire() that does not wait
- * @semaphore: count is its value at the start
- *
- * Returns: 0; -EAGAIN: none is free; -EINVAL.
- */
-OURO_API int ouro_semaphore_try_acquire(struct ouro_semaphore *semaphore);
-
-/**
- * ouro_semaphore_release - give one unit to whoever waited longest. Never waits.
- * @semaphore: count is its value at the start
- *
- * Any task may release. Returns: 0; -EOVERFLOW: count is at its greatest; -EINVAL: NULL.
- */
-OURO_API int ouro_semaphore_release(struct ouro_semaphore *semaphore);
-
-struct ouro_event {
-        bool is_set;
-        void *waiters;
-};
-#define OURO_EVENT_INIT                                                                                      \
-        {                                                                                                    \
-                false, NULL                                                                                  \
-        }
-
-/**
- * ouro_event_wait - wait until an event is set
- * @event: an event
- *
- * Returns: 0, also if it has been cleared again meanwhile; -EINVAL: NULL; -ECANCELED or -ETIME.
- */
-OURO_API int ouro_event_wait(struct ouro_event *event);
-
-/**
- * ouro_event_set - set an event and wake all its waiters. Never waits.
- * @event: an event
- *
- * Returns: 0; -EINVAL: NULL.
- */
-OURO_API int ouro_event_set(struct ouro_event *event);
-
-/**
- * ouro_event_clear - clear an event. Never waits.
- * @event: an event
- *
- * Returns: 0; -EINVAL: NULL.
- */
-OURO_API int ouro_event_clear(struct ouro_event *event);
-
-struct ouro_condition {
-        void *waiters;
-};
-#define OURO_CONDITION_INIT                                                                                  \
-        {                                                                                                    \
-                NULL                                                                                         \
-        }
-
-/**
- * ouro_condition_wait - unlock a mutex, wait to be notified, lock it again
- * @condition: a condition
- * @mutex: held by the caller, and again when this returns, also cut short; not after -EOWNERDEAD
- *
- * Test what you wait for in a loop around it. The re-lock is never cut short.
- *
- * Returns: 0; -EPERM: the caller does not hold the mutex; -EINVAL: NULL; -EOWNERDEAD; -ECANCELED or
- * -ETIME (a notification that came first is not lost: it is told).
- */
-OURO_API int ouro_condition_wait(struct ouro_condition *condition, struct ouro_mutex *mutex);
-
-/**
- * ouro_condition_notify - wake the tasks that have waited longest. Never waits.
- * @condition: a condition
- * @n: how many at the most
- *
- * Returns: how many were woken; -EINVAL: NULL.
- */
-OURO_API ssize_t ouro_condition_notify(struct ouro_condition *condition, size_t n);
-
-/**
- * ouro_condition_notify_all - wake all that wait. Never waits.
- * @condition: a condition
- *
- * Returns: how many were woken; -EINVAL: NULL.
- */
-OURO_API ssize_t ouro_condition_notify_all(struct ouro_condition *condition);
-
 /* ---- log and memory --------------------------------------------------------------------------- */
 
 enum ouro_log_level {
@@ -1241,6 +689,27 @@ template <class T> inline T ouro_sized()
 }
 #endif
 
+#define OURO_SITE_(id, name) static const struct ouro_site id = {name, __func__, __FILE__, __LINE__}
+#define OURO_CREATE_(id, name, fn, arg)                                                                      \
+        __extension__({                                                                                      \
+                OURO_SITE_(id, name);                                                                        \
+                ouro_create_task_at((fn), (arg), &id);                                                       \
+        })
+#define OURO_CREATE_IN_(id, name, group, fn, arg)                                                            \
+        __extension__({                                                                                      \
+                OURO_SITE_(id, name);                                                                        \
+                ouro_create_task_in_at((group), (fn), (arg), &id);                                           \
+        })
+#define OURO_CREATE_WITH_(id, name, options, fn, arg)                                                        \
+        __extension__({                                                                                      \
+                OURO_SITE_(id, name);                                                                        \
+                ouro_create_task_with_at((options), (fn), (arg), &id);                                       \
+        })
+#define OURO_GO_(id, name, fn, arg)                                                                          \
+        __extension__({                                                                                      \
+                OURO_SITE_(id, name);                                                                        \
+                ouro_go_at((fn), (arg), &id);                                                                \
+        })
 #define OURO_GROUP_HOLDER_(id) struct ouro_group id __attribute__((cleanup(ouro_group_leave)))
 #define OURO_SCOPE_HOLDER_(id) struct ouro_scope id __attribute__((cleanup(ouro_scope_leave)))
 #define OURO_GROUP_(id, flags, g, ret, ...)                                                                  \
@@ -1253,6 +722,9 @@ template <class T> inline T ouro_sized()
         for (OURO_SCOPE_HOLDER_(id), *OURO_CONCAT(id, _p) = ouro_shield_open(&id);                           \
              OURO_CONCAT(id, _p) != NULL; ouro_scope_close(OURO_CONCAT(id, _p)), OURO_CONCAT(id, _p) = NULL)
 
+#include "ouro/io.h"
+#include "ouro/channel.h"
+#include "ouro/sync.h"
 #include "ouro/job.h"
 #include "ouro/pool.h"
 

@@ -24,9 +24,9 @@ static void cut_op(struct sched *sched, struct coro *coro, int interrupt)
         ring_cancel(sched->ring, coro->waiter.what);
 }
 
-static const struct wait_kind waits_for_op = {"operation", cut_op};
-static const struct wait_kind waits_for_op_uncut = {"operation", NULL};
-static const struct wait_kind waits_to_close = {"close", NULL};
+static const struct wait_kind waits_for_op = {.name = "operation", .cut = cut_op};
+static const struct wait_kind waits_for_op_uncut = {.name = "operation"};
+static const struct wait_kind waits_to_close = {.name = "close"};
 
 /* Submits op and waits for its completion. 0, or the error that kept it from being submitted. */
 static int carry_out(struct sched *sched, struct op *op, const struct wait_kind *kind)

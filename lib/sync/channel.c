@@ -22,8 +22,8 @@ struct ouro_chan {
         size_t bytes; /* of this whole block */
 };
 
-static const struct wait_kind waits_to_send = {"room in a channel", sync_cut};
-static const struct wait_kind waits_to_recv = {"an item in a channel", sync_cut};
+static const struct wait_kind waits_to_send = {.name = "room in a channel", .cut = sync_cut};
+static const struct wait_kind waits_to_recv = {.name = "an item in a channel", .cut = sync_cut};
 
 ouro_chan *ouro_chan_new(size_t item_bytes, size_t capacity)
 {

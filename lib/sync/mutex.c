@@ -6,8 +6,8 @@
 
 #include "sync/sync.h"
 
-static const struct wait_kind waits_to_lock = {"mutex", sync_cut};
-static const struct wait_kind waits_to_lock_uncut = {"mutex", NULL};
+static const struct wait_kind waits_to_lock = {.name = "mutex", .cut = sync_cut};
+static const struct wait_kind waits_to_lock_uncut = {.name = "mutex"};
 
 static inline void own(struct ouro_mutex *mutex, struct task *task)
 {
@@ -116,7 +116,7 @@ int ouro_mutex_unlock(struct ouro_mutex *mutex)
 
 /* ---- condition: lives here because it must lock without being cut short ---- */
 
-static const struct wait_kind waits_for_notice = {"condition", sync_cut};
+static const struct wait_kind waits_for_notice = {.name = "condition", .cut = sync_cut};
 
 int ouro_condition_wait(struct ouro_condition *condition, struct ouro_mutex *mutex)
 {

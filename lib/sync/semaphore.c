@@ -3,7 +3,7 @@
 
 #include "sync/sync.h"
 
-static const struct wait_kind waits_for_unit = {"semaphore", sync_cut};
+static const struct wait_kind waits_for_unit = {.name = "semaphore", .cut = sync_cut};
 
 static int refuse(struct sched *sched, const struct ouro_semaphore *semaphore)
 {

@@ -218,7 +218,8 @@ static void cut_completions(struct sched *sched, struct coro *coro, int interrup
         coro_wake(sched, coro, interrupt);
 }
 
-static const struct wait_kind waits_for_first = {"the first of several tasks", cut_completions};
+static const struct wait_kind waits_for_first = {.name = "the first of several tasks",
+                                                 .cut = cut_completions};
 
 static bool is_no_task(ouro_task handle)
 {

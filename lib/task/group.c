@@ -71,8 +71,8 @@ static void cut_join(struct sched *sched, struct coro *coro, int interrupt)
         coro_wake(sched, coro, interrupt);
 }
 
-static const struct wait_kind waits_for_members = {"members of its group", cut_join};
-static const struct wait_kind waits_for_members_uncut = {"members of its group", NULL};
+static const struct wait_kind waits_for_members = {.name = "members of its group", .cut = cut_join};
+static const struct wait_kind waits_for_members_uncut = {.name = "members of its group"};
 
 static enum ouro_reason why(const struct ouro_group *group, int interrupt)
 {

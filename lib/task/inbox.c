@@ -95,8 +95,9 @@ struct post {
 static void deliver_post(struct ouro_loop *loop, struct ouro_message *message)
 {
         struct post *post = container_of(message, struct post, message);
-        struct ouro_task_options options = {.name = "posted"};
-        struct task *task = task_create(loop, &loop->root, post->fn, post->arg, &options);
+        static const struct ouro_site site = {.name = "posted"};
+        const struct ouro_task_options options = {.size = sizeof options};
+        struct task *task = task_create(loop, &loop->root, post->fn, post->arg, &options, &site);
 
         if (!task) { /* no memory now: it must not be lost */
                 loop_send(loop, message, message);

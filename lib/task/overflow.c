@@ -51,8 +51,8 @@ static void on_fault(int signal, siginfo_t *info, void *context)
         task = task_of(sched->current);
         tell_function(coro_entry(sched, sched->current), function, sizeof function);
         log_line(OURO_LOG_ERROR,
-                 "task %s, function %s, overflowed its stack of %zu bytes (guard page included)", task->name,
-                 function, coro_stack_bytes(sched, sched->current));
+                 "task %s, function %s, overflowed its stack of %zu bytes (guard page included)",
+                 task_name(task), function, coro_stack_bytes(sched, sched->current));
 }
 
 /* Overflowed stacks cannot run a handler: this thread gets a stack for it, unless it has one. */

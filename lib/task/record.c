@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
+#include "base/alloc.h"
 #include "base/sys.h"
 #include "task/task.h"
 
@@ -19,6 +20,38 @@ struct ouro_loop *task_loop(const struct task *task)
 {
         return (struct ouro_loop *)atomic_load_explicit(&task_directory[task->slot / CHUNK_TASKS].loop,
                                                         memory_order_relaxed);
+}
+
+struct task_more *task_more_make(struct task *task)
+{
+        struct task_more *more;
+
+        if (task->coro.flags & TASK_MORE)
+                return container_of(task->site, struct task_more, site);
+        more = mem_calloc(sizeof *more);
+        if (!more)
+                return NULL;
+        more->site = *task->site;
+        __atomic_store_n(&task->site, &more->site, __ATOMIC_RELEASE);
+        task->coro.flags |= TASK_MORE;
+        return more;
+}
+
+bool task_rename(struct task *task, const char *name)
+{
+        struct task_more *more = task_more_make(task);
+
+        if (more)
+                more->site.name = name;
+        return more != NULL;
+}
+
+void task_more_free(struct task *task)
+{
+        struct task_more *more = container_of(task->site, struct task_more, site);
+
+        task->coro.flags &= (uint8_t)~TASK_MORE;
+        mem_free(more, sizeof *more);
 }
 
 /* A chunk of an earlier loop, or a new one. NULL: no memory, or no room in the directory. */

@@ -101,7 +101,7 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         memset(loop, 0, sizeof *loop);
         sched_init(&loop->sched, options->stack_bytes ? options->stack_bytes : STACK_DEFAULT_BYTES);
         loop->sched.ended = task_ended;
-        loop->sched.name = task_name;
+        loop->sched.name = task_name_of;
         loop->virtual_clock = options->clock == OURO_CLOCK_VIRTUAL;
         loop->now_ns = loop->virtual_clock ? 0 : loop_real_ns();
         loop->spin.ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
@@ -128,10 +128,11 @@ static void free_spare_jobs(struct ouro_loop *loop)
 static intptr_t run_main(struct ouro_loop *loop, const struct ouro_options *options, ouro_fn *fn, void *arg,
                          bool *ret_clean)
 {
-        struct ouro_task_options main_options = {.name = "main"};
+        static const struct ouro_site site = {.name = "main"};
+        const struct ouro_task_options main_options = {.size = sizeof main_options};
 
         sched_current = &loop->sched;
-        loop->main = task_create(loop, &loop->root, fn, arg, &main_options);
+        loop->main = task_create(loop, &loop->root, fn, arg, &main_options, &site);
         if (!loop->main) {
                 sched_current = NULL;
                 ring_close(&loop->ring);

@@ -14,8 +14,8 @@ static void cut_forever(struct sched *sched, struct coro *coro, int interrupt)
         coro_wake(sched, coro, interrupt);
 }
 
-static const struct wait_kind waits_for_time = {"time", cut_sleep};
-static const struct wait_kind waits_forever = {"the end of time", cut_forever};
+static const struct wait_kind waits_for_time = {.name = "time", .cut = cut_sleep};
+static const struct wait_kind waits_forever = {.name = "the end of time", .cut = cut_forever};
 
 int ouro_yield(void)
 {

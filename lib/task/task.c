@@ -25,7 +25,9 @@ static inline void join_group(struct task *task, struct ouro_group *group)
         }
 }
 
-static inline struct task *new_task(struct ouro_loop *loop, const char *name)
+static const struct ouro_site nameless = {.name = "task"};
+
+static inline struct task *new_task(struct ouro_loop *loop, const struct ouro_site *site)
 {
         struct task *task = task_record(loop);
 
@@ -33,7 +35,8 @@ static inline struct task *new_task(struct ouro_loop *loop, const char *name)
                 return NULL;
         task->context = NULL;
         task->waiters = NULL;
-        task->name = name;
+        task->site = site;
+        task->coro.flags = 0;
         task->holds = 0;
         task->state = TASK_ALIVE;
         task->detached = task->told = task->job = 0;
@@ -41,21 +44,25 @@ static inline struct task *new_task(struct ouro_loop *loop, const char *name)
 }
 
 struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_fn *fn, void *arg,
-                         const struct ouro_task_options *options)
+                         const struct ouro_task_options *options, const struct ouro_site *site)
 {
-        struct task *task = new_task(loop, options->name);
+        struct task *task = new_task(loop, site);
 
         if (unlikely(!task))
                 return NULL;
+        if (options->name && !task_rename(task, options->name)) {
+                task_record_free(loop, task);
+                return NULL;
+        }
         coro_create(&loop->sched, &task->coro, fn, arg, options->stack_bytes, options->drop);
         join_group(task, group);
         return task;
 }
 
-struct task *task_create_job(struct ouro_loop *loop, const char *name, const struct wait_kind *kind,
-                             void *job)
+struct task *task_create_job(struct ouro_loop *loop, const struct ouro_site *site,
+                             const struct wait_kind *kind, void *job)
 {
-        struct task *task = new_task(loop, name);
+        struct task *task = new_task(loop, site);
 
         if (unlikely(!task))
                 return NULL;
@@ -85,7 +92,7 @@ static bool group_is_open_here(const struct ouro_loop *loop, const struct ouro_g
 }
 
 /* The plain form, which is the common one: straight to the innermost group. */
-static inline int create_plain(ouro_fn *fn, void *arg, const char *name, struct task **ret_task)
+static inline int create_plain(ouro_fn *fn, void *arg, const struct ouro_site *site, struct task **ret_task)
 {
         struct ouro_loop *loop = loop_here();
         struct task *task;
@@ -94,7 +101,7 @@ static inline int create_plain(ouro_fn *fn, void *arg, const char *name, struct 
                 return -EPERM;
         if (unlikely(!fn))
                 return -EINVAL;
-        task = new_task(loop, name);
+        task = new_task(loop, site);
         if (unlikely(!task))
                 return -ENOMEM;
         coro_create(&loop->sched, &task->coro, fn, arg, 0, NULL);
@@ -104,7 +111,8 @@ static inline int create_plain(ouro_fn *fn, void *arg, const char *name, struct 
 }
 
 /* With options. 0 and a task, or why there is none. */
-static int create(ouro_fn *fn, void *arg, const struct ouro_task_options *options, struct task **ret_task)
+static int create(ouro_fn *fn, void *arg, const struct ouro_task_options *options,
+                  const struct ouro_site *site, struct task **ret_task)
 {
         struct ouro_loop *loop = loop_here();
         struct ouro_group *group = options->group;
@@ -117,38 +125,40 @@ static int create(ouro_fn *fn, void *arg, const struct ouro_task_options *option
                 group = task_innermost_group(loop, task_self(loop));
         else if (unlikely(!group_is_open_here(loop, group)))
                 return -EINVAL;
-        *ret_task = task_create(loop, group, fn, arg, options);
+        *ret_task = task_create(loop, group, fn, arg, options, site);
         return likely(*ret_task) ? 0 : -ENOMEM;
 }
 
-ouro_task ouro_create_task_named(ouro_fn *fn, void *arg, const char *name)
+ouro_task ouro_create_task_at(ouro_fn *fn, void *arg, const struct ouro_site *site)
 {
         struct task *task;
-        int error = create_plain(fn, arg, name, &task);
+        int error = create_plain(fn, arg, likely(site) ? site : &nameless, &task);
 
         return likely(error == 0) ? task_handle(task) : task_failed(error);
 }
 
-ouro_task ouro_create_task_in_named(struct ouro_group *group, ouro_fn *fn, void *arg, const char *name)
+ouro_task ouro_create_task_in_at(struct ouro_group *group, ouro_fn *fn, void *arg,
+                                 const struct ouro_site *site)
 {
-        struct ouro_task_options options = {.name = name, .group = group};
+        struct ouro_task_options options = {.group = group};
         struct task *task;
-        int error = group ? create(fn, arg, &options, &task) : -EINVAL;
+        int error = group ? create(fn, arg, &options, site ? site : &nameless, &task) : -EINVAL;
 
         return error == 0 ? task_handle(task) : task_failed(error);
 }
 
-int ouro_go_named(ouro_fn *fn, void *arg, const char *name)
+int ouro_go_at(ouro_fn *fn, void *arg, const struct ouro_site *site)
 {
         struct task *task;
-        int error = create_plain(fn, arg, name, &task);
+        int error = create_plain(fn, arg, likely(site) ? site : &nameless, &task);
 
         if (likely(error == 0))
                 task->detached = 1;
         return error;
 }
 
-ouro_task ouro_create_task_with(const struct ouro_task_options *options, ouro_fn *fn, void *arg)
+ouro_task ouro_create_task_with_at(const struct ouro_task_options *options, ouro_fn *fn, void *arg,
+                                   const struct ouro_site *site)
 {
         struct ouro_task_options known = {.size = sizeof known};
         struct task *task;
@@ -158,10 +168,8 @@ ouro_task ouro_create_task_with(const struct ouro_task_options *options, ouro_fn
                 return task_failed(-EINVAL);
         if (known.stack_bytes && (known.stack_bytes < STACK_LEAST || known.stack_bytes > STACK_MAX_BYTES))
                 error = -EINVAL;
-        if (!known.name)
-                known.name = "task";
         if (error == 0)
-                error = create(fn, arg, &known, &task);
+                error = create(fn, arg, &known, site ? site : &nameless, &task);
         if (error == 0)
                 return task_handle(task);
         if (known.drop)
@@ -176,7 +184,7 @@ void task_tell_failure(struct task *task)
         if (task->told || task->coro.value >= 0 || task->coro.value == -ECANCELED)
                 return;
         task->told = 1;
-        log_line(OURO_LOG_WARNING, "task %s failed, and nobody looked: error %ld", task->name,
+        log_line(OURO_LOG_WARNING, "task %s failed, and nobody looked: error %ld", task_name(task),
                  (long)-task->coro.value);
 }
 
@@ -239,7 +247,8 @@ static inline bool wake_waiters(struct ouro_loop *loop, struct task *task, intpt
 /* It ended with mutexes locked: who waits for them must not wait for ever. */
 static void abandon_locks(struct ouro_loop *loop, struct task *task)
 {
-        log_line(OURO_LOG_ERROR, "task %s ended with %u mutexes locked", task->name, task->coro.locks_held);
+        log_line(OURO_LOG_ERROR, "task %s ended with %u mutexes locked", task_name(task),
+                 task->coro.locks_held);
         if (loop->orphan_check)
                 task_each(loop, loop->orphan_check);
 }
@@ -250,7 +259,7 @@ static void ended_badly(struct ouro_loop *loop, struct task *task)
         if (task->context)
                 die("task %s returned with a group, scope or shield open: it has lent out memory that is "
                     "gone",
-                    task->name);
+                    task_name(task));
         abandon_locks(loop, task);
 }
 
@@ -289,9 +298,9 @@ void task_ended(struct sched *sched, struct coro *coro, intptr_t result)
         }
 }
 
-const char *task_name(const struct coro *coro)
+const char *task_name_of(const struct coro *coro)
 {
-        return container_of(coro, const struct task, coro)->name;
+        return task_name(container_of(coro, const struct task, coro));
 }
 
 /* ---- waiting ---- */
@@ -304,8 +313,8 @@ static void cut_waiter(struct sched *sched, struct coro *coro, int interrupt)
         coro_wake(sched, coro, interrupt);
 }
 
-static const struct wait_kind waits_for_task = {"task", cut_waiter};
-static const struct wait_kind waits_for_task_uncut = {"task", NULL};
+static const struct wait_kind waits_for_task = {.name = "task", .cut = cut_waiter};
+static const struct wait_kind waits_for_task_uncut = {.name = "task"};
 
 static inline intptr_t wait_in_queue(struct ouro_loop *loop, struct task *task, unsigned tag,
                                      const struct wait_kind *kind)
@@ -408,5 +417,5 @@ const char *ouro_task_name(ouro_task handle)
         struct ouro_loop *loop = loop_here();
         struct task *task = loop ? task_find(loop, handle) : NULL;
 
-        return task ? task->name : NULL;
+        return task ? task_name(task) : NULL;
 }

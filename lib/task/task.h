@@ -41,7 +41,7 @@ struct task {
         struct ouro_group *group;     /* that it belongs to */
         struct ouro_list member;      /* in group->members, also when it has ended */
         void *waiters;                /* queue of struct waiter: tag_of() tells whose */
-        const char *name;
+        const struct ouro_site *site; /* that of its task_more, if it has one */
         uint32_t slot;
         uint16_t holds;       /* by those who must still read the result, whoever consumes it */
         uint8_t state;        /* enum task_state */
@@ -52,6 +52,15 @@ struct task {
 };
 
 _Static_assert(sizeof(struct task) == 128, "two cache lines: 192 bytes cost three times as much a task");
+
+enum task_flag {
+        TASK_MORE = 1, /* site lies in a struct task_more */
+};
+
+/* What only some tasks need. */
+struct task_more {
+        struct ouro_site site; /* first: a copy, maybe under another name */
+};
 
 /* Who waits in task->waiters: waiter.what is the task waited for, with a tag in its low bits, or a watch's.
  */
@@ -174,6 +183,9 @@ static inline struct task *task_find(const struct ouro_loop *loop, ouro_task han
 }
 
 struct ouro_loop *task_loop(const struct task *task);
+struct task_more *task_more_make(struct task *task); /* its own; NULL: no memory */
+void task_more_free(struct task *task);
+bool task_rename(struct task *task, const char *name);  /* false: no memory */
 struct task *task_record_fresh(struct ouro_loop *loop); /* one never used by this loop, or NULL */
 
 static inline struct task *task_record(struct ouro_loop *loop)
@@ -190,6 +202,8 @@ static inline void task_record_free(struct ouro_loop *loop, struct task *task)
 {
         if (likely(task->state != TASK_SPENT))
                 task->generation++;
+        if (unlikely(task->coro.flags & TASK_MORE))
+                task_more_free(task);
         task->state = TASK_FREE;
         task->coro.next = loop->free_tasks;
         loop->free_tasks = &task->coro;
@@ -202,12 +216,12 @@ const void *task_records(size_t i, size_t *ret_bytes); /* the chunk that was map
 
 /* ---- task.c ---- */
 struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_fn *fn, void *arg,
-                         const struct ouro_task_options *options);
-struct task *task_create_job(struct ouro_loop *loop, const char *name, const struct wait_kind *kind,
-                             void *job);
+                         const struct ouro_task_options *options, const struct ouro_site *site);
+struct task *task_create_job(struct ouro_loop *loop, const struct ouro_site *site,
+                             const struct wait_kind *kind, void *job);
 void task_uncreate_job(struct ouro_loop *loop, struct task *task); /* nobody has seen its handle */
 void task_ended(struct sched *sched, struct coro *coro, intptr_t result);
-const char *task_name(const struct coro *coro);
+const char *task_name_of(const struct coro *coro);
 intptr_t task_consume(struct ouro_loop *loop, struct task *task);
 void task_release(struct ouro_loop *loop, struct task *task); /* takes back a hold */
 void task_tell_failure(struct task *task);
@@ -220,6 +234,11 @@ static inline struct ouro_group *task_innermost_group(struct ouro_loop *loop, co
                 if (context->kind == CONTEXT_GROUP)
                         return container_of(context, struct ouro_group, context);
         return &loop->root;
+}
+
+static inline const char *task_name(const struct task *task)
+{
+        return __atomic_load_n(&task->site, __ATOMIC_ACQUIRE)->name; /* a job's worker may ask */
 }
 
 static inline ouro_task task_handle(const struct task *task)

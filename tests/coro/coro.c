@@ -84,7 +84,7 @@ static void yield(void)
         coro_suspend(&sched);
 }
 
-static const struct wait_kind uncut = {"a test", NULL};
+static const struct wait_kind uncut = {.name = "a test"};
 
 static intptr_t runs(void *arg)
 {
@@ -381,7 +381,7 @@ static void cut(struct sched *in, struct coro *coro, int interrupt)
         coro_wake(in, coro, interrupt);
 }
 
-static const struct wait_kind cuttable = {"a test that can be cut", cut};
+static const struct wait_kind cuttable = {.name = "a test that can be cut", .cut = cut};
 
 static intptr_t waits_cuttably(void *arg)
 {

@@ -58,7 +58,7 @@ def contents_of_guide():
 
 def names_of_reference():
     include = root / "lib/include"
-    header = "".join((include / name).read_text() for name in ("ouro.h", "ouro/job.h", "ouro/pool.h"))
+    header = "".join(file.read_text() for file in sorted(include.rglob("*.h")) if file.name != "executor.h")
     reference = (root / "docs/reference.md").read_text()
     declared = set(re.findall(r"^OURO_API [^;]*?\b(ouro_\w+)\(", header, re.M))
     declared |= set(re.findall(r"^#define (ouro_\w+)\(", header, re.M))

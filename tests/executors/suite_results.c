@@ -131,8 +131,9 @@ void suite_a_result_is_taken_once(const struct executor_kind *kind)
 
 static intptr_t asks_for_names(void *arg)
 {
+        static const struct ouro_site another = {.name = "another name"};
         ouro_task task = ouro_submit(tested_pool, job_fails, OURO_NO_IN, OURO_NO_OUT);
-        ouro_task other = ouro_submit_named(tested_pool, job_fails, OURO_NO_IN, OURO_NO_OUT, "another name");
+        ouro_task other = ouro_submit_at(tested_pool, job_fails, OURO_NO_IN, OURO_NO_OUT, &another);
 
         (void)arg;
         cr_assert_str_eq(ouro_task_name(task), "job_fails");
@@ -180,8 +181,7 @@ static intptr_t submits_nonsense(void *arg)
 
         (void)arg;
         cr_assert(ouro_await(ouro_submit(NULL, job_fails, OURO_NO_IN, OURO_NO_OUT)) == -EINVAL);
-        cr_assert(ouro_await(ouro_submit_named(tested_pool, NULL, OURO_NO_IN, OURO_NO_OUT, "no function")) ==
-                  -EINVAL);
+        cr_assert(ouro_await(ouro_submit_at(tested_pool, NULL, OURO_NO_IN, OURO_NO_OUT, NULL)) == -EINVAL);
         cr_assert(ouro_await(ouro_submit(tested_pool, job_fails, ouro_in(NULL, 1), OURO_NO_OUT)) == -EINVAL);
         cr_assert(ouro_await(ouro_submit(tested_pool, job_fails, ouro_in(&byte, 1), ouro_out(NULL, 1))) ==
                   -EINVAL);

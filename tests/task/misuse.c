@@ -241,9 +241,9 @@ RUN(misuse, null_is_told_by_tasks_and_contexts)
 {
         INVALID(ouro_run(NULL, NULL));
         INVALID(ouro_await(ouro_create_task_named(NULL, NULL, "")));
-        INVALID(ouro_await(ouro_create_task_in_named(NULL, gives, NULL, "")));
+        INVALID(ouro_await(ouro_create_task_in_at(NULL, gives, NULL, NULL)));
         INVALID(ouro_await(ouro_create_task_with(NULL, NULL, NULL)));
-        INVALID(ouro_go_named(NULL, NULL, ""));
+        INVALID(ouro_go_at(NULL, NULL, NULL));
         INVALID(ouro_gather(NULL, 1, NULL));
         INVALID(ouro_wait_first(NULL, 1));
         INVALID(ouro_as_completed(NULL, 1, &completions));
@@ -259,7 +259,7 @@ RUN(misuse, null_is_told_by_tasks_and_contexts)
         cr_assert_null(ouro_group_open(NULL, 0, NULL));
         cr_assert_null(ouro_scope_open(NULL, 0, NULL));
         cr_assert_null(ouro_shield_open(NULL));
-        INVALID(ouro_await(ouro_submit_named(NULL, is_a_job, OURO_NO_IN, OURO_NO_OUT, "")));
+        INVALID(ouro_await(ouro_submit_at(NULL, is_a_job, OURO_NO_IN, OURO_NO_OUT, NULL)));
         INVALID(ouro_executor_close(NULL));
 }
 

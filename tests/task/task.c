@@ -323,7 +323,7 @@ RUN(task, what_could_not_be_created_has_ended_with_the_error)
         cr_assert_eq(result, -EINVAL);
         cr_assert_eq(ouro_wait_for(failed, OURO_SEC(1)), -EINVAL);
         cr_assert_eq(ouro_await(failed), -EINVAL);
-        cr_assert_eq(ouro_go_named(NULL, NULL, "none"), -EINVAL);
+        cr_assert_eq(ouro_go_at(NULL, NULL, NULL), -EINVAL);
 }
 
 /* ---- asking ---- */
@@ -413,7 +413,7 @@ RUN(task, options_of_older_and_newer_headers_are_taken)
         struct ouro_task_options older = {.size = sizeof older.size, .stack_bytes = 1, .name = "beyond"};
         ouro_task task = ouro_create_task_with(&older, gives, NULL);
 
-        cr_assert_str_eq(ouro_task_name(task), "task");
+        cr_assert_str_eq(ouro_task_name(task), "gives");
         cr_assert(ouro_await(task) >= 0);
         newer.known.size = sizeof newer;
         cr_assert(ouro_await(ouro_create_task_with(&newer.known, gives, NULL)) >= 0);

@@ -70,7 +70,7 @@ class Tasks(gdb.Command):
 
     def invoke(self, argument, from_tty):
         for task in living_tasks():
-            print(f"{int(task['slot']):8}  {state(task):32}  {text(task['name'], '?')}")
+            print(f"{int(task['slot']):8}  {state(task):32}  {text(task['site']['name'], '?')}")
 
 
 class Backtrace(gdb.Command):

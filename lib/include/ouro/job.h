@@ -157,20 +157,25 @@ struct ouro_job_options {
  * result is what fn returned; or -EOWNERDEAD: its worker process died; -ENOEXEC: the worker has no such
  * function, because its file has changed meanwhile.
  */
-#define ouro_submit(executor, fn, in, out) ouro_submit_named((executor), (fn), (in), (out), #fn)
+#define ouro_submit(executor, fn, in, out) OURO_SUBMIT_(OURO_UNIQUE(ouro_site_), #fn, executor, fn, in, out)
+#define OURO_SUBMIT_(id, name, executor, fn, in, out)                                                        \
+        __extension__({                                                                                      \
+                OURO_SITE_(id, name);                                                                        \
+                ouro_submit_at((executor), (fn), (in), (out), &id);                                          \
+        })
 
 /**
- * ouro_submit_named - the function behind ouro_submit()
+ * ouro_submit_at - the function behind ouro_submit()
  * @executor: from ouro_thread_pool() or ouro_process_pool()
  * @fn: the job's body
  * @in: what it reads
  * @out: what it writes
- * @name: borrowed until the task ends
+ * @site: as that of ouro_create_task_at()
  *
  * Returns: as ouro_submit().
  */
-OURO_API ouro_task ouro_submit_named(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in,
-                                     struct ouro_out out, const char *name);
+OURO_API ouro_task ouro_submit_at(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in,
+                                  struct ouro_out out, const struct ouro_site *site);
 
 /**
  * ouro_submit_with - ouro_submit() with options

@@ -1,0 +1,91 @@
+/* ouro/channel.h - channels: items handed from task to task. Included by ouro.h, whose conventions hold. */
+#ifndef OURO_CHANNEL_H
+#define OURO_CHANNEL_H
+
+#ifndef OURO_H
+#error "include ouro.h instead"
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- channels --------------------------------------------------------------------------------- */
+
+typedef struct ouro_chan ouro_chan;
+
+/**
+ * ouro_chan_new - make a channel
+ * @item_bytes: size of an item, copied in and out; 0 for a bare signal
+ * @capacity: items it holds; 0: a rendezvous, where a send waits for its receiver
+ *
+ * Returns: a channel to be freed by ouro_chan_free(), or NULL: out of memory, or the product overflows.
+ * Threads: from anywhere; it belongs to the loop that first uses it.
+ */
+OURO_API ouro_chan *ouro_chan_new(size_t item_bytes, size_t capacity);
+
+/**
+ * ouro_chan_free - free a channel, with the items that are still in it
+ * @chan: may be NULL
+ *
+ * Returns: 0, or -EBUSY: tasks wait on it, and nothing was freed.
+ */
+OURO_API int ouro_chan_free(ouro_chan *chan);
+
+/**
+ * ouro_chan_send - put an item in, waiting for room
+ * @chan: a channel
+ * @item: item_bytes bytes, copied before the call returns 0
+ *
+ * Returns: 0; -EPIPE: closed; -EINVAL: NULL; -ECANCELED or -ETIME: the item was not sent.
+ */
+OURO_API int ouro_chan_send(ouro_chan *chan, const void *item);
+
+/**
+ * ouro_chan_recv - take an item out, waiting for one
+ * @chan: a channel
+ * @ret_item: item_bytes bytes
+ *
+ * Returns: 0; -EPIPE: closed and drained; -EINVAL: NULL; -ECANCELED or -ETIME: no item was taken.
+ */
+OURO_API int ouro_chan_recv(ouro_chan *chan, void *ret_item);
+
+/**
+ * ouro_chan_try_send - ouro_chan_send() that does not wait
+ * @chan: a channel
+ * @item: item_bytes bytes
+ *
+ * Returns: 0; -EAGAIN: full (a rendezvous: nobody is receiving); -EPIPE, -EINVAL.
+ */
+OURO_API int ouro_chan_try_send(ouro_chan *chan, const void *item);
+
+/**
+ * ouro_chan_try_recv - ouro_chan_recv() that does not wait
+ * @chan: a channel
+ * @ret_item: item_bytes bytes
+ *
+ * Returns: 0; -EAGAIN: empty; -EPIPE, -EINVAL.
+ */
+OURO_API int ouro_chan_try_recv(ouro_chan *chan, void *ret_item);
+
+/**
+ * ouro_chan_close - no more sends. Never waits.
+ * @chan: a channel
+ *
+ * Waiting senders get -EPIPE; receivers get what is in it, then -EPIPE.
+ *
+ * Returns: 0, -EPIPE: it was closed already, -EINVAL: NULL.
+ */
+OURO_API int ouro_chan_close(ouro_chan *chan);
+
+/**
+ * ouro_chan_len - how many items are in a channel
+ * @chan: a channel
+ */
+OURO_API size_t ouro_chan_len(const ouro_chan *chan);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif
