@@ -74,6 +74,13 @@ static void cut_join(struct sched *sched, struct coro *coro, int interrupt)
 static const struct wait_kind waits_for_members = {.name = "members of its group", .cut = cut_join};
 static const struct wait_kind waits_for_members_uncut = {.name = "members of its group"};
 
+struct ouro_group *group_joined_by(const struct coro *coro)
+{
+        bool joins = coro->wait == &waits_for_members || coro->wait == &waits_for_members_uncut;
+
+        return joins ? coro->waiter.what : NULL;
+}
+
 static enum ouro_reason why(const struct ouro_group *group, int interrupt)
 {
         if (group->context.state & CONTEXT_FAILED)
