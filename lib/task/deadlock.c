@@ -85,7 +85,8 @@ static void give_up_wait(struct ouro_loop *loop, struct task *task)
                 wait->give_up(&loop->sched, &task->coro, -EDEADLK);
 }
 
-static void end_wait_of_main(struct ouro_loop *loop)
+/* True: main's caller has been told. */
+static bool end_wait_of_main(struct ouro_loop *loop)
 {
         struct ouro_group *group = loop->main ? group_joined_by(&loop->main->coro) : NULL;
 
@@ -96,6 +97,13 @@ static void end_wait_of_main(struct ouro_loop *loop)
         } else if (loop->main) {
                 end_wait(loop, loop->main);
         }
+        return !group && loop->sched.ready;
+}
+
+/* Has this one been told, and what was done about it has led nowhere? */
+static bool is_told(struct ouro_loop *loop)
+{
+        return loop->deadlock_ended == loop->ended + 1;
 }
 
 /* May anything still wake a task? */
@@ -109,8 +117,9 @@ bool deadlock_resolve(struct ouro_loop *loop)
 {
         if (is_hopeful(loop))
                 return false;
-        tell_all(loop);
-        end_wait_of_main(loop);
+        if (!is_told(loop))
+                tell_all(loop);
+        loop->deadlock_ended = end_wait_of_main(loop) ? 0 : loop->ended + 1;
         if (!loop->sched.ready)
                 task_each(loop, end_wait);
         if (!loop->sched.ready)

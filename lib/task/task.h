@@ -107,7 +107,8 @@ struct ouro_loop {
         bool virtual_clock;
         bool main_done;
         bool reachable; /* others may wake this loop, though nothing is under way: no deadlock is certain */
-        size_t deadlock_told; /* how many of those who wait for ever */
+        size_t deadlock_told;    /* how many of those who wait for ever */
+        uint64_t deadlock_ended; /* one more than ended was when a deadlock was told of, and main was not */
         struct task *main;
         intptr_t main_result;
         struct coro *free_tasks; /* by coro.next */
