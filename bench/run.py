@@ -91,7 +91,7 @@ SERVERS = ["ouro", *RAW_SERVERS, "libuv"]
 
 def run_tasks(bench):
     wanted = [(program, numbers) for program, numbers in TASKS
-              if bench.wants(program, *(number[0] for number in numbers))]
+              if bench.wants(program, *(number[0] for number in numbers)) and bench.has(program)]
     if not wanted:
         return
     for turn in range(bench.rounds_of(5, 1)):

@@ -12,6 +12,5 @@ replace-with = "debian"
 [source.debian]
 directory = "/usr/share/cargo/registry"
 CONFIG
-cd "$target/crate"
-"$cargo" build --release --offline --quiet
+(cd "$target/crate" && "$cargo" build --release --offline --quiet)
 cp "$target/release/tasks_tokio" "$output"
