@@ -87,7 +87,7 @@ static bool spin(struct ouro_loop *loop)
                         relax();
                 }
                 ring_wait(&loop->ring, 0);
-                if (loop->sched.ready)
+                if (sched_busy(&loop->sched))
                         return true;
         } while (loop_real_ns() < end_ns);
         spin_failed(&loop->spin);
@@ -111,7 +111,7 @@ static bool jump(struct ouro_loop *loop)
         if (!loop->virtual_clock || loop->ring.in_flight > 0 || loop->jobs_out > 0 ||
             wheel_empty(&loop->wheel))
                 return false;
-        while (!loop->sched.ready && !wheel_empty(&loop->wheel)) {
+        while (!sched_busy(&loop->sched) && !wheel_empty(&loop->wheel)) {
                 loop->now_ns = wheel_next(&loop->wheel);
                 fire_due(loop);
         }
@@ -187,13 +187,13 @@ void loop_pass(struct ouro_loop *loop, int64_t limit_ns)
         inbox_take(loop);
         loop->now_fresh = false;
         fire_due(loop);
-        if (loop->sched.ready || loop->taken) {
+        if (sched_busy(&loop->sched) || loop->taken) {
                 error = ring_wait(&loop->ring, 0);
         } else if (!spin(loop)) {
                 if (loop->virtual_clock) /* nothing may be on its way when time jumps */
                         error = ring_wait(&loop->ring, 0);
-                if (error == 0 && !loop->sched.ready && inbox_empty(loop) && !jump(loop) && !relieve(loop) &&
-                    !run_within(loop)) {
+                if (error == 0 && !sched_busy(&loop->sched) && inbox_empty(loop) && !jump(loop) &&
+                    !relieve(loop) && !run_within(loop)) {
                         trim_stacks(loop);
                         error = sleep_in_ring(loop, limit_ns);
                         fire_due(loop);
