@@ -106,6 +106,7 @@ struct ouro_loop {
         bool now_fresh; /* now_ns has been read in this pass */
         bool virtual_clock;
         bool main_done;
+        unsigned blind_passes; /* since the clock was looked at, at the most */
         struct task *main;
         intptr_t main_result;
         struct coro *free_tasks; /* by coro.next */
