@@ -55,7 +55,7 @@ static ssize_t let_pass(struct sched *sched, struct ouro_barrier *barrier)
         while ((node = queue_pop(&barrier->waiters)))
                 coro_wake(sched, sync_coro(node), place++);
         barrier->arrived = 0;
-        return place;
+        return coro_spend(sched, place);
 }
 
 ssize_t ouro_barrier_wait(struct ouro_barrier *barrier)

@@ -52,5 +52,6 @@ int ouro_latch_wait(struct ouro_latch *latch)
                 return error;
         if (sched->current->interrupt)
                 return sched->current->interrupt;
-        return latch->count == 0 ? 0 : sync_wait(sched, &latch->waiters, &waits_for_latch);
+        return latch->count == 0 ? coro_spend_int(sched, 0)
+                                 : sync_wait(sched, &latch->waiters, &waits_for_latch);
 }

@@ -82,7 +82,7 @@ intptr_t ouro_once_do(struct ouro_once *once, ouro_fn *fn, void *arg)
         if (error < 0)
                 return error;
         if (once->is_done)
-                return once->result;
+                return coro_spend(sched, once->result);
         if (once->doer) {
                 if (owner_waits_for_us(sched, once->doer))
                         return -EDEADLK;

@@ -210,7 +210,7 @@ int ouro_rwlock_read(struct ouro_rwlock *lock)
                 return error;
         if (is_open(lock)) {
                 begin_to_read(lock, task_of(sched->current));
-                return 0;
+                return coro_spend_int(sched, 0);
         }
         return wait_for_turn(sched, lock, &waits_to_read);
 }
@@ -242,7 +242,7 @@ int ouro_rwlock_write(struct ouro_rwlock *lock)
                 return error;
         if (!is_held(lock)) {
                 begin_to_write(lock, task_of(sched->current));
-                return 0;
+                return coro_spend_int(sched, 0);
         }
         return wait_for_turn(sched, lock, &waits_to_write);
 }

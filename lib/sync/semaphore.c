@@ -80,7 +80,7 @@ int ouro_semaphore_acquire_n(struct ouro_semaphore *semaphore, size_t n)
         if (sched->current->interrupt)
                 return sched->current->interrupt;
         if (take(semaphore, n))
-                return 0;
+                return coro_spend_int(sched, 0);
         sched->current->value = (intptr_t)n;
         return sync_wait(sched, &semaphore->waiters, &waits_for_unit);
 }

@@ -56,5 +56,6 @@ int ouro_wait_group_wait(struct ouro_wait_group *group)
                 return error;
         if (sched->current->interrupt)
                 return sched->current->interrupt;
-        return group->count == 0 ? 0 : sync_wait(sched, &group->waiters, &waits_for_work);
+        return group->count == 0 ? coro_spend_int(sched, 0)
+                                 : sync_wait(sched, &group->waiters, &waits_for_work);
 }

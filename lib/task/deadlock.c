@@ -54,8 +54,9 @@ static void tell(struct ouro_loop *loop, struct task *task)
                 task->coro.wait->target(&task->coro, &target);
         print_place(place, task);
         print_target(what, &target);
-        log_line(OURO_LOG_ERROR, "  task %s%s waits for: %s%s", task_name(task), place, task->coro.wait->name,
-                 what);
+        log_line(OURO_LOG_ERROR, "  task %s%s has waited %lld ms for: %s%s", task_name(task), place,
+                 (long long)(loop->sched.look_ns - task->coro.waiting_since_ns) / 1000000,
+                 task->coro.wait->name, what);
 }
 
 static void tell_all(struct ouro_loop *loop)
@@ -97,7 +98,7 @@ static bool end_wait_of_main(struct ouro_loop *loop)
         } else if (loop->main) {
                 end_wait(loop, loop->main);
         }
-        return !group && loop->sched.ready;
+        return !group && sched_busy(&loop->sched);
 }
 
 /* Has this one been told, and what was done about it has led nowhere? */
@@ -120,11 +121,11 @@ bool deadlock_resolve(struct ouro_loop *loop)
         if (!is_told(loop))
                 tell_all(loop);
         loop->deadlock_ended = end_wait_of_main(loop) ? 0 : loop->ended + 1;
-        if (!loop->sched.ready)
+        if (!sched_busy(&loop->sched))
                 task_each(loop, end_wait);
-        if (!loop->sched.ready)
+        if (!sched_busy(&loop->sched))
                 task_each(loop, give_up_wait);
-        if (!loop->sched.ready)
+        if (!sched_busy(&loop->sched))
                 die("every task waits for another, and none of these waits can be ended");
         return true;
 }
