@@ -372,6 +372,17 @@ void coro_interrupt(struct sched *sched, struct coro *coro, int interrupt)
                 wait->cut(sched, coro, interrupt);
 }
 
+void coro_target(const struct coro *coro, struct wait_target *ret_target)
+{
+        const struct wait_kind *wait = coro->wait;
+
+        *ret_target = (struct wait_target){.fd = -1};
+        if (wait->target)
+                wait->target(coro, ret_target);
+        if (!ret_target->name)
+                ret_target->name = wait->name;
+}
+
 void sched_trim(struct sched *sched)
 {
         for (struct stack_pool *pool = &sched->stacks; pool; pool = pool->next)

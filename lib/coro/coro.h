@@ -27,6 +27,7 @@ struct wait_target {
         const struct coro *holder; /* it can end the wait: the task awaited, the mutex's owner; or NULL */
         const void *object;        /* the mutex, the channel ...; or NULL */
         int fd;                    /* or -1 */
+        const char *name;          /* says it better than the kind's does; or NULL */
 };
 
 /* What a coroutine waits for. */
@@ -50,7 +51,10 @@ enum { STACK_NONE = UINT32_MAX, STACK_LOOP = UINT32_MAX - 1 /* the thread's own 
 struct coro {
         void *sp;       /* suspended here; fresh: the function to call if it can never start, or NULL */
         intptr_t value; /* what its wait returns; fresh: bytes of stack, 0 for the default; ended: result */
-        struct coro *next; /* in the ready queue */
+        union {
+                struct coro *next;        /* in the ready queue */
+                int64_t waiting_since_ns; /* while it waits */
+        };
         union {
                 struct {
                         ouro_fn *fn;
@@ -89,6 +93,7 @@ struct sched {
         struct sanitize_stack loop_extent;
         void *leaving_fake; /* ASan: the fake stack of the coroutine that a switch comes from */
         struct ring *ring;  /* of the room above */
+        int64_t look_ns;    /* of the room above: what its clock said when it was last looked at */
 
         /* Of the room above: a coroutine has returned result, or (fresh) can never start. */
         void (*ended)(struct sched *sched, struct coro *coro, intptr_t result);
@@ -120,9 +125,17 @@ intptr_t coro_suspend(struct sched *sched);
  * returns straight to their caller. (An int is returned in the lower half of the same register.) */
 int coro_suspend_int(struct sched *sched) __asm__("coro_suspend");
 
+/* From now on the coroutine waits: whoever finds what it waits for may wake it. Then it is suspended, at once
+ * or after what may wake it already. */
+static inline void coro_begin_wait(struct sched *sched, struct coro *coro, const struct wait_kind *kind)
+{
+        coro->wait = kind;
+        coro->waiting_since_ns = sched->look_ns;
+}
+
 static inline int coro_wait_int(struct sched *sched, const struct wait_kind *kind)
 {
-        sched->current->wait = kind;
+        coro_begin_wait(sched, sched->current, kind);
         return coro_suspend_int(sched);
 }
 
@@ -132,7 +145,7 @@ int coro_yield(struct sched *sched);
 /* As coro_suspend(), told what for. */
 static inline intptr_t coro_wait(struct sched *sched, const struct wait_kind *kind)
 {
-        sched->current->wait = kind;
+        coro_begin_wait(sched, sched->current, kind);
         return coro_suspend(sched);
 }
 
@@ -165,6 +178,9 @@ static inline void coro_create(struct sched *sched, struct coro *coro, ouro_fn *
         coro->locks_held = 0;
         coro_ready(sched, coro);
 }
+
+/* What a coroutine that waits waits for: with the kind's name, unless there is a better one. */
+void coro_target(const struct coro *coro, struct wait_target *ret_target);
 
 /* Sets what its waits return on entry from now on, and cuts short the one it is in. */
 void coro_interrupt(struct sched *sched, struct coro *coro, int interrupt);

@@ -227,8 +227,19 @@ static void cut_completions(struct sched *sched, struct coro *coro, int interrup
         coro_wake(sched, coro, interrupt);
 }
 
-static const struct wait_kind waits_for_first = {.name = "the first of several tasks",
-                                                 .cut = cut_completions};
+/* Only if a single one is left does the wait depend on a certain task. */
+static void completions_target(const struct coro *coro, struct wait_target *target)
+{
+        const struct ouro_completions *set = coro->waiter.what;
+
+        target->object = set;
+        for (size_t i = 0; i < set->n && set->left == 1; i++)
+                if (set->watches[i].task)
+                        target->holder = &set->watches[i].task->coro;
+}
+
+static const struct wait_kind waits_for_first = {
+        .name = "the first of several tasks", .cut = cut_completions, .target = completions_target};
 
 static bool is_no_task(ouro_task handle)
 {

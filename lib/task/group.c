@@ -73,8 +73,22 @@ static void cut_join(struct sched *sched, struct coro *coro, int interrupt)
         coro_wake(sched, coro, interrupt);
 }
 
-static const struct wait_kind waits_for_members = {.name = "members of its group", .cut = cut_join};
-static const struct wait_kind waits_for_members_uncut = {.name = "members of its group"};
+/* Only if a single member lives does the wait depend on a certain task. */
+static void join_target(const struct coro *coro, struct wait_target *target)
+{
+        const struct ouro_group *group = coro->waiter.what;
+        const struct ouro_list *node = group->members.next;
+
+        target->object = group;
+        for (; group->live == 1 && node != &group->members; node = node->next)
+                if (container_of(node, const struct task, member)->state == TASK_ALIVE)
+                        target->holder = &container_of(node, const struct task, member)->coro;
+}
+
+static const struct wait_kind waits_for_members = {
+        .name = "members of its group", .cut = cut_join, .target = join_target};
+static const struct wait_kind waits_for_members_uncut = {.name = "members of its group",
+                                                         .target = join_target};
 
 /* What cuts the owner short cancels the members of a group that it has opened since. */
 static void cancel_for_owner(struct ouro_loop *loop, struct ouro_group *group, enum ouro_reason reason)

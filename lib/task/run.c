@@ -104,7 +104,7 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         loop->sched.ended = task_ended;
         loop->sched.name = task_name_of;
         loop->virtual_clock = options->clock == OURO_CLOCK_VIRTUAL;
-        loop->now_ns = loop->virtual_clock ? 0 : loop_real_ns();
+        loop->sched.look_ns = loop->now_ns = loop->virtual_clock ? 0 : loop_real_ns();
         loop->spin.ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
         loop->drain_ns = options->drain_ns ? options->drain_ns : OURO_SEC(10);
         wheel_init(&loop->wheel, loop->virtual_clock ? 0 : WHEEL_REAL_SHIFT, loop->now_ns);

@@ -67,7 +67,7 @@ struct task *task_create_job(struct ouro_loop *loop, const struct ouro_site *sit
         if (unlikely(!task))
                 return NULL;
         task->job = 1;
-        task->coro.wait = kind;
+        coro_begin_wait(&loop->sched, &task->coro, kind);
         task->coro.stack = STACK_NONE;
         task->coro.waiter.what = job;
         task->coro.interrupt = 0;
@@ -307,16 +307,24 @@ const char *task_name_of(const struct coro *coro)
 
 /* ---- waiting ---- */
 
+static struct task *task_waited_for(const struct coro *coro)
+{
+        return (struct task *)((uintptr_t)coro->waiter.what & ~(uintptr_t)TAG_MASK);
+}
+
 static void cut_waiter(struct sched *sched, struct coro *coro, int interrupt)
 {
-        struct task *target = (struct task *)((uintptr_t)coro->waiter.what & ~(uintptr_t)TAG_MASK);
-
-        queue_remove(&target->waiters, &coro->waiter.link);
+        queue_remove(&task_waited_for(coro)->waiters, &coro->waiter.link);
         coro_wake(sched, coro, interrupt);
 }
 
-static const struct wait_kind waits_for_task = {.name = "task", .cut = cut_waiter};
-static const struct wait_kind waits_for_task_uncut = {.name = "task"};
+static void waiter_target(const struct coro *coro, struct wait_target *target)
+{
+        target->holder = &task_waited_for(coro)->coro;
+}
+
+static const struct wait_kind waits_for_task = {.name = "task", .cut = cut_waiter, .target = waiter_target};
+static const struct wait_kind waits_for_task_uncut = {.name = "task", .target = waiter_target};
 
 static inline intptr_t wait_in_queue(struct ouro_loop *loop, struct task *task, unsigned tag,
                                      const struct wait_kind *kind)

@@ -111,6 +111,7 @@ struct ouro_loop {
         bool now_fresh; /* now_ns has been read in this pass */
         bool virtual_clock;
         bool main_done;
+        unsigned blind_passes; /* since the clock was looked at, at the most */
         struct task *main;
         ouro_task main_handle; /* also when it has ended */
         intptr_t main_result;
