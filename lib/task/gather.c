@@ -137,7 +137,7 @@ int ouro_gather(const ouro_task *tasks, size_t n, intptr_t *ret_results)
         }
         error = read_results(tasks, n, ret_results);
         consume_all(loop, tasks, n);
-        return cut < 0 ? cut_because(task_self(loop), cut) : error;
+        return cut < 0 ? cut_because(task_self(loop), cut) : coro_spend_int(&loop->sched, error);
 }
 
 /* ---- one, for a limited time ---- */
@@ -174,7 +174,7 @@ intptr_t ouro_wait_for(ouro_task handle, int64_t ns)
         result = task_consume(loop, task);
         task_release(loop, task);
         if (cut == 0 || result != -ECANCELED)
-                return result;
+                return coro_spend(&loop->sched, result);
         return self->coro.interrupt ? self->coro.interrupt : -ETIME;
 }
 
@@ -336,7 +336,7 @@ ssize_t ouro_completions_next(ouro_completions *set)
         }
         done = set->first_done;
         set->first_done = set->watches[done].next_done;
-        return (ssize_t)done;
+        return coro_spend(&loop->sched, (ssize_t)done);
 }
 
 void ouro_completions_free(ouro_completions *set)

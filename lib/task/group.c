@@ -156,7 +156,9 @@ int ouro_group_close(struct ouro_group *group)
         struct ouro_loop *loop = loop_here();
         int error = may_leave(loop, group ? &group->context : NULL, CONTEXT_GROUP);
 
-        return error < 0 ? error : close_group(loop, task_self(loop), group);
+        if (error < 0)
+                return error;
+        return coro_spend_int(&loop->sched, close_group(loop, task_self(loop), group));
 }
 
 void ouro_group_leave(struct ouro_group *group)

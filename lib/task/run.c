@@ -17,7 +17,7 @@ static const int64_t SPIN_DEFAULT_NS = 20 * 1000;
  */
 static bool only_stuck_ops(struct ouro_loop *loop)
 {
-        return !loop->sched.ready && wheel_empty(&loop->wheel) && loop->jobs_out == 0 &&
+        return !sched_busy(&loop->sched) && wheel_empty(&loop->wheel) && loop->jobs_out == 0 &&
                ring_all_cancelled(&loop->ring);
 }
 

@@ -364,7 +364,7 @@ intptr_t ouro_await(ouro_task handle)
         if (unlikely(error < 0))
                 return error;
         if (task->state == TASK_ENDED)
-                return task_consume(loop, task);
+                return coro_spend(&loop->sched, task_consume(loop, task));
         return wait_in_queue(loop, task, TAG_AWAIT, &waits_for_task);
 }
 
@@ -380,8 +380,10 @@ int ouro_wait(ouro_task handle)
                 return loop->sched.current->interrupt;
         task = task_find(loop, handle);
         error = refuse(loop, task);
-        if (error < 0 || task->state == TASK_ENDED)
+        if (unlikely(error < 0))
                 return error;
+        if (task->state == TASK_ENDED)
+                return coro_spend_int(&loop->sched, 0);
         return (int)wait_in_queue(loop, task, TAG_LOOK, &waits_for_task);
 }
 

@@ -54,7 +54,7 @@ struct task {
 _Static_assert(sizeof(struct task) == 128, "two cache lines: 192 bytes cost three times as much a task");
 
 enum task_flag {
-        TASK_MORE = 1,  /* site lies in a struct task_more */
+        TASK_MORE = 1,  /* site lies in a struct task_more; CORO_LOW is another bit that is in use */
         TASK_ASKED = 2, /* cancelled by itself, not with its group: why is told by its task_more, if any */
 };
 
