@@ -94,7 +94,7 @@ static bool end_wait_of_main(struct ouro_loop *loop)
         if (group) {
                 if (group->error == 0)
                         group->error = -EDEADLK;
-                group_cancel(loop, group, OURO_CANCEL_DEADLOCK);
+                group_cancel(loop, group, &(struct cause){.reason = OURO_CANCEL_DEADLOCK});
         } else if (loop->main) {
                 end_wait(loop, loop->main);
         }
