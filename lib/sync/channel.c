@@ -162,7 +162,7 @@ int ouro_chan_send(ouro_chan *chan, const void *item)
                 return sched->current->interrupt;
         error = send_now(sched, chan, item);
         if (likely(error != -EAGAIN))
-                return error;
+                return coro_spend_int(sched, error);
         sched->current->value = (intptr_t)item;
         return sync_wait(sched, &chan->senders, &waits_to_send);
 }
@@ -178,7 +178,7 @@ int ouro_chan_recv(ouro_chan *chan, void *ret_item)
                 return sched->current->interrupt;
         error = recv_now(sched, chan, ret_item);
         if (likely(error != -EAGAIN))
-                return error;
+                return coro_spend_int(sched, error);
         sched->current->value = (intptr_t)ret_item;
         return sync_wait(sched, &chan->receivers, &waits_to_recv);
 }
