@@ -14,7 +14,7 @@ static bool measure(struct cells *cells)
             __builtin_add_overflow(cells->item_bytes, sizeof(struct cell) + 7, &cells->cell_bytes))
                 return false;
         cells->cell_bytes &= ~(size_t)7;
-        return !__builtin_mul_overflow(n, cells->cell_bytes, &cells->bytes);
+        return !__builtin_mul_overflow(n, cells->cell_bytes, &cells->bytes) && cells->bytes <= SIZE_MAX / 2;
 }
 
 bool cells_init(struct cells *cells, size_t item_bytes, size_t capacity)
