@@ -54,7 +54,7 @@ struct task {
 _Static_assert(sizeof(struct task) == 128, "two cache lines: 192 bytes cost three times as much a task");
 
 enum task_flag {
-        TASK_MORE = 1, /* site lies in a struct task_more */
+        TASK_MORE = 1, /* site lies in a struct task_more; CORO_LOW is the other bit that is in use */
 };
 
 /* What only some tasks need. */
@@ -115,6 +115,7 @@ struct ouro_loop {
         bool now_fresh; /* now_ns has been read in this pass */
         bool virtual_clock;
         bool main_done;
+        unsigned blind_passes; /* since the clock was looked at, at the most */
         struct task *main;
         intptr_t main_result;
         struct coro *free_tasks; /* by coro.next */
