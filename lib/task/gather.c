@@ -95,14 +95,22 @@ static void consume_all(struct ouro_loop *loop, const ouro_task *tasks, size_t n
                 }
 }
 
+/* A group that has had successes enough is over without an error. */
+static int error_of(const struct ouro_context *context, int cut)
+{
+        int error = container_of(context, const struct ouro_group, context)->error;
+
+        return error < 0 ? error : cut;
+}
+
 /* Why the caller was cut short: by a group of its own that failed, the member's error; else cut. */
 static int cut_because(const struct task *self, int cut)
 {
         for (const struct ouro_context *context = self->context; context; context = context->outer) {
                 if (context->kind == CONTEXT_SHIELD)
                         break;
-                if (context->state & CONTEXT_FAILED)
-                        return container_of(context, const struct ouro_group, context)->error;
+                if (context->state & CONTEXT_OVER)
+                        return context->kind == CONTEXT_GROUP ? error_of(context, cut) : cut;
         }
         return cut;
 }
@@ -159,7 +167,8 @@ intptr_t ouro_wait_for(ouro_task handle, int64_t ns)
                 ouro_scope_close(&scope);
         }
         if (cut < 0) {
-                task_cancel(loop, task, OURO_CANCEL_ASKED);
+                task_cancel(loop, task,
+                            &(struct cause){.reason = OURO_CANCEL_ASKED, .origin = task_handle(self)});
                 task_wait_ended(loop, task, false);
         }
         result = task_consume(loop, task);

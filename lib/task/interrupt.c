@@ -62,7 +62,7 @@ static void deliver(struct ouro_loop *loop, struct ouro_message *message)
 {
         (void)message;
         if (!loop->main_done)
-                task_cancel(loop, loop->main, OURO_CANCEL_SIGNAL);
+                task_cancel(loop, loop->main, &(struct cause){.reason = OURO_CANCEL_SIGNAL});
 }
 
 static enum outcome tell_runs(unsigned bit)

@@ -284,6 +284,8 @@ void task_ended(struct sched *sched, struct coro *coro, intptr_t result)
         if (unlikely(task->context || coro->locks_held))
                 ended_badly(loop, task);
         group->live--;
+        if (unlikely(group->context.state & CONTEXT_COUNTS))
+                group_member_counted(loop, task, result);
         if (unlikely(result < 0 && result != -ECANCELED))
                 group_member_failed(loop, task, result);
         if (unlikely(group->live == 0 && (group->context.state & CONTEXT_CLOSING)))
