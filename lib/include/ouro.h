@@ -755,6 +755,7 @@ template <class T> inline T ouro_sized()
 #include "ouro/io.h"
 #include "ouro/channel.h"
 #include "ouro/sync.h"
+#include "ouro/select.h"
 #include "ouro/signal.h"
 #include "ouro/job.h"
 #include "ouro/pool.h"

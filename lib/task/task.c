@@ -225,6 +225,10 @@ static inline bool wake_waiter(struct ouro_loop *loop, struct ouro_list *node, i
                 watch_ended(loop, waiter);
                 return false;
         }
+        if (unlikely(tag == TAG_TELL)) {
+                ((struct task_watcher *)((uintptr_t)waiter->what & ~(uintptr_t)TAG_MASK))->ended(waiter);
+                return false;
+        }
         coro_wake(&loop->sched, container_of(waiter, struct coro, waiter), tag == TAG_AWAIT ? result : 0);
         return tag == TAG_AWAIT;
 }

@@ -65,9 +65,14 @@ struct task_more {
         ouro_task cancel_origin;
 };
 
-/* Who waits in task->waiters: waiter.what is the task waited for, with a tag in its low bits, or a watch's.
- */
-enum { TAG_WATCH = 0, TAG_AWAIT = 1, TAG_LOOK = 2, TAG_MASK = 3 };
+/* Who waits in task->waiters: waiter.what is the task waited for, with a tag in its low bits, or a watch's, or
+ * (TAG_TELL) a struct task_watcher. */
+enum { TAG_WATCH = 0, TAG_AWAIT = 1, TAG_LOOK = 2, TAG_TELL = 3, TAG_MASK = 3 };
+
+/* Begins what a room above has waiting for tasks. */
+struct task_watcher {
+        void (*ended)(struct waiter *waiter); /* which is out of the task's queue */
+};
 
 enum context_kind {
         CONTEXT_GROUP = 1,
@@ -102,6 +107,8 @@ struct task_chunk {
 extern struct task_chunk task_directory[CHUNKS_MOST];
 extern _Atomic uint32_t task_chunks; /* how many of them there are */
 
+enum { SELECT_TURNS = 64 };
+
 /* Of a run that signals may cancel. */
 struct interrupt {
         struct interrupt *next;
@@ -130,6 +137,11 @@ struct ouro_loop {
         uint32_t fresh_slot;
         uint64_t ended;              /* tasks so far: the order of ending */
         size_t jobs_out;             /* given to executors and not back */
+        struct select_turn {
+                uintptr_t key; /* of a call and its array of cases */
+                size_t turn;   /* where its next search begins */
+        } select_turns[SELECT_TURNS];
+        uint32_t select_seed;        /* a call that is not among them begins anywhere */
         struct ouro_job *spare_jobs; /* memory for jobs, by next */
         size_t spare_jobs_len;
         void *jobs_within; /* queue of those that this thread may run itself, see executors/within.c */
