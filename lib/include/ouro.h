@@ -100,6 +100,18 @@ struct ouro_options {
                                     less than zero: never */
         bool report_stack_overflow; /* name the task that ran into its guard page, before dying of it.
                                        Installs a SIGSEGV and SIGBUS handler that chains to the old one */
+        unsigned interrupt;         /* OURO_INTERRUPT_...: signals that cancel the main task; default: none */
+};
+
+/* Signals that cancel the main task, with the reason OURO_CANCEL_SIGNAL. One that comes while a run that was
+ * told by an earlier one, of whichever kind, has not ended yet, ends the process: by what the signal does by
+ * default. Where several runs have the option, the first cancels the main tasks of all of them. Installs a
+ * handler until the run ends. A handler that the program had is called, too; a signal that it ignores (as
+ * nohup(1) has it) stays ignored. It works also while a task computes, but the task sees it where it waits.
+ */
+enum {
+        OURO_INTERRUPT_SIGINT = 1, /* ctrl-C */
+        OURO_INTERRUPT_SIGTERM = 2,
 };
 
 #define OURO_OPTIONS_INIT OURO_SIZED_(struct ouro_options)
@@ -403,6 +415,7 @@ enum ouro_reason {
         OURO_CANCEL_TIME,    /* a time scope around its group expired */
         OURO_CANCEL_END,     /* the main task returned */
         OURO_CANCEL_ENOUGH,  /* as many other members of its group have succeeded as were wanted */
+        OURO_CANCEL_SIGNAL,  /* the main task only: see OURO_INTERRUPT_SIGINT */
 };
 
 /**
@@ -743,6 +756,7 @@ template <class T> inline T ouro_sized()
 #include "ouro/channel.h"
 #include "ouro/sync.h"
 #include "ouro/select.h"
+#include "ouro/signal.h"
 #include "ouro/job.h"
 #include "ouro/pool.h"
 

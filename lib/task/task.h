@@ -109,6 +109,15 @@ extern _Atomic uint32_t task_chunks; /* how many of them there are */
 
 enum { SELECT_TURNS = 64 };
 
+/* Of a run that signals may cancel. */
+struct interrupt {
+        struct interrupt *next;
+        struct ouro_loop *loop;
+        struct ouro_message message; /* lies ready for the handler */
+        unsigned signals;            /* OURO_INTERRUPT_... */
+        bool told;                   /* the message has been sent */
+};
+
 struct ouro_loop {
         struct sched sched; /* first: a sched is a loop */
         struct ring ring;
@@ -139,6 +148,7 @@ struct ouro_loop {
         bool (*run_within)(struct ouro_loop *loop); /* runs one; false: there is none. NULL: never was */
         struct ouro_list pollers;                   /* see poller.h */
         struct spin spin;                           /* while jobs are out */
+        struct interrupt interrupt;
         int64_t drain_ns;
         int64_t trim_at_ns;
         /* Set by lib/sync when somebody waits for a lock: does this task wait for one whose holder ended? */
@@ -333,5 +343,10 @@ void inbox_await_wakers(struct ouro_loop *loop); /* until no sender touches the 
 /* ---- overflow.c ---- */
 int overflow_report_on(void);
 void overflow_report_off(void);
+
+/* ---- interrupt.c ---- */
+void interrupt_on(struct ouro_loop *loop, unsigned signals);
+void interrupt_off(struct ouro_loop *loop); /* nothing is sent to the loop any more */
+void interrupt_forked(void);                /* in a forked child */
 
 #endif
