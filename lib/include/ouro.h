@@ -183,14 +183,14 @@ struct ouro_site {
  * loop looks at the clock, at the kernel's completions and at what other threads have sent, and goes on where
  * it was. So a call that may wait may let others run also when it need not wait. A task that is ready runs
  * after those that were ready before it, however busy they are; a timer, a completion and a message come at
- * most one pass late. Nothing can be done about a task that makes no such call: one that computes, or one that
- * calls only what never waits (ouro_chan_try_recv(), ouro_mutex_unlock(), ouro_create_task()).
+ * most one pass late. Nothing can be done about a task that makes no such call: one that computes, or one
+ * that calls only what never waits (ouro_chan_try_recv(), ouro_mutex_unlock(), ouro_create_task()).
  *
  * Tasks have two priorities. One of low priority runs when no other is ready, and in each pass that was full
  * at least one of them has a turn, in which it may carry out 28 calls without having to wait. Within each
  * priority it is first come, first served. Priority is not inherited, neither by the tasks that a task
- * creates nor by whoever holds what another one waits for; since each that is ready has its turn, that wait is
- * bounded too.
+ * creates nor by whoever holds what another one waits for; since each that is ready has its turn, that wait
+ * is bounded too.
  *
  * Jobs: within one executor, those of a higher priority begin first; first come, first served within each. As
  * long as jobs of a higher priority come as fast as they are done, those of a lower one wait. In a process
@@ -204,12 +204,12 @@ enum ouro_priority {
 
 /* What a task is made with. Begin with OURO_TASK_OPTIONS_INIT; zero always means the default. */
 struct ouro_task_options {
-        size_t size;              /* sizeof(struct ouro_task_options) */
-        const char *name;         /* borrowed until the result is consumed or the group has closed;
-                                     default: the function's name */
-        struct ouro_group *group; /* default: the innermost group open in the creator, else the root */
-        size_t stack_bytes;       /* guard page included; default: that of the run, least 16 KiB */
-        void (*drop)(void *arg);  /* called with arg if the task can never start */
+        size_t size;                 /* sizeof(struct ouro_task_options) */
+        const char *name;            /* borrowed until the result is consumed or the group has closed;
+                                        default: the function's name */
+        struct ouro_group *group;    /* default: the innermost group open in the creator, else the root */
+        size_t stack_bytes;          /* guard page included; default: that of the run, least 16 KiB */
+        void (*drop)(void *arg);     /* called with arg if the task can never start */
         enum ouro_priority priority; /* low or normal */
 };
 
@@ -795,6 +795,7 @@ template <class T> inline T ouro_sized()
 #include "ouro/group.h"
 #include "ouro/io.h"
 #include "ouro/channel.h"
+#include "ouro/broadcast.h"
 #include "ouro/sync.h"
 #include "ouro/select.h"
 #include "ouro/signal.h"
