@@ -101,6 +101,8 @@ struct ouro_options {
         bool report_stack_overflow; /* name the task that ran into its guard page, before dying of it.
                                        Installs a SIGSEGV and SIGBUS handler that chains to the old one */
         unsigned interrupt;         /* OURO_INTERRUPT_...: signals that cancel the main task; default: none */
+        bool no_deadlock_check;     /* that all tasks wait for each other is no error: something that the
+                                       library does not know of will end it, a signal handler say */
 };
 
 /* Signals that cancel the main task, with the reason OURO_CANCEL_SIGNAL. One that comes while a run that was
@@ -152,6 +154,12 @@ OURO_API intptr_t ouro_run_with(const struct ouro_options *options, ouro_fn *mai
  * Returns: a string that is never freed, or NULL outside ouro_run().
  */
 OURO_API const char *ouro_backend_name(void);
+
+/* A deadlock is told: when every task waits, and nothing is left that could ever wake one (no operation, job
+ * or timer is under way, and no other thread knows the loop, because ouro_this_loop() has not been called in
+ * this run), the log says who waits for what since when, and the main task's wait ends with -EDEADLK. A group
+ * that it closes is cancelled first. What then still waits, or waits when the main task has returned, inside
+ * shields, has its own waits end with -EDEADLK. */
 
 /* ---- tasks ------------------------------------------------------------------------------------ */
 
@@ -434,13 +442,14 @@ OURO_API int ouro_cancel(ouro_task task);
 /* Why a task was cancelled. */
 enum ouro_reason {
         OURO_NOT_CANCELLED,
-        OURO_CANCEL_ASKED,   /* ouro_cancel(), or the gather or wait_for that it belonged to was cut short */
-        OURO_CANCEL_SIBLING, /* another member of its fail-fast group failed */
-        OURO_CANCEL_LEFT,    /* its group was left early, or the group's owner was cancelled */
-        OURO_CANCEL_TIME,    /* a time scope around its group expired */
-        OURO_CANCEL_END,     /* the main task returned */
-        OURO_CANCEL_ENOUGH,  /* as many other members of its group have succeeded as were wanted */
-        OURO_CANCEL_SIGNAL,  /* the main task only: see OURO_INTERRUPT_SIGINT */
+        OURO_CANCEL_ASKED,    /* ouro_cancel(), or the gather or wait_for that it belonged to was cut short */
+        OURO_CANCEL_SIBLING,  /* another member of its fail-fast group failed */
+        OURO_CANCEL_LEFT,     /* its group was left early, or the group's owner was cancelled */
+        OURO_CANCEL_TIME,     /* a time scope around its group expired */
+        OURO_CANCEL_END,      /* the main task returned */
+        OURO_CANCEL_ENOUGH,   /* as many other members of its group have succeeded as were wanted */
+        OURO_CANCEL_SIGNAL,   /* the main task only: see OURO_INTERRUPT_SIGINT */
+        OURO_CANCEL_DEADLOCK, /* every task waited for another, and main for its group */
 };
 
 /**
