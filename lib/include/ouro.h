@@ -725,6 +725,8 @@ template <class T> inline T ouro_sized()
 #include "ouro/io.h"
 #include "ouro/channel.h"
 #include "ouro/sync.h"
+#include "ouro/info.h"
+#include "ouro/local.h"
 #include "ouro/job.h"
 #include "ouro/pool.h"
 

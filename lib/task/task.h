@@ -60,6 +60,7 @@ enum task_flag {
 /* What only some tasks need. */
 struct task_more {
         struct ouro_site site; /* first: a copy, maybe under another name */
+        struct locals *locals; /* while it lives, see local.c; NULL: none */
 };
 
 /* Who waits in task->waiters: waiter.what is the task waited for, with a tag in its low bits, or a watch's.
@@ -246,6 +247,13 @@ static inline ouro_task task_handle(const struct task *task)
 {
         return (ouro_task){task->slot, task->generation};
 }
+
+/* ---- info.c ---- */
+int task_state_of(const struct ouro_loop *loop, const struct task *task); /* enum ouro_state */
+
+/* ---- local.c ---- */
+bool task_inherit_locals(const struct task *creator, struct task *task); /* false: no memory */
+void task_drop_locals(struct task *task);                                /* it has a task_more */
 
 /* ---- cancel.c ---- */
 void task_cancel(struct ouro_loop *loop, struct task *task, enum ouro_reason reason);
