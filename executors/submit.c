@@ -256,6 +256,8 @@ static inline ouro_task hand_over(struct ouro_loop *loop, ouro_executor *executo
                 error = submit(loop, executor, job, true);
         if (unlikely(error < 0))
                 refuse_job(loop, job, error);
+        else
+                coro_spend(&loop->sched, 0);
         return handle;
 }
 

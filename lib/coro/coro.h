@@ -4,8 +4,13 @@
  * straight from one coroutine to the next. The loop is a coroutine too (sched->loop), on the thread's own
  * stack; it runs when nothing is ready or the budget of the pass is spent.
  *
- * A coroutine is in one place at a time: running, in the ready queue, in the queue of those short of a
- * stack, or waiting (then wait says for what, and how the wait is cut short). */
+ * A coroutine is in one place at a time: running, ready, in the queue of those short of a stack, or waiting
+ * (then wait says for what, and how the wait is cut short).
+ *
+ * Two queues are of those that are ready. Those of low priority run when the other is empty, and at least one
+ * of them in each pass; within each it is first come, first served. A pass ends when its budget is spent:
+ * each switch takes SWITCH_COST of it, and each operation that completes without a wait takes 1
+ * (coro_spend()). */
 #ifndef OURO_CORO_CORO_H
 #define OURO_CORO_CORO_H
 
@@ -48,6 +53,12 @@ struct waiter {
 
 enum { STACK_NONE = UINT32_MAX, STACK_LOOP = UINT32_MAX - 1 /* the thread's own */ };
 
+enum {
+        CORO_LOW = 128, /* in coro.flags: of low priority */
+        SWITCH_COST = 4,
+        LOW_BUDGET = 8 * SWITCH_COST, /* beyond the pass's, for the one of low priority whose turn is due */
+};
+
 struct coro {
         void *sp;       /* suspended here; fresh: the function to call if it can never start, or NULL */
         intptr_t value; /* what its wait returns; fresh: bytes of stack, 0 for the default; ended: result */
@@ -66,7 +77,7 @@ struct coro {
         const struct wait_kind *wait; /* NULL: it does not wait */
         uint32_t stack;               /* STACK_NONE: fresh, or ended. Upper 8 bits: which pool */
         int8_t interrupt;             /* what a wait returns on entry: 0, -ECANCELED or -ETIME */
-        uint8_t flags;                /* the room above's: enum task_flag */
+        uint8_t flags;                /* CORO_LOW, and the room above's: enum task_flag */
         uint16_t locks_held;          /* mutexes */
 };
 
@@ -82,8 +93,10 @@ struct sched {
         struct coro *current; /* whose stack we are on */
         struct coro *ready;   /* first of the queue */
         struct coro **ready_tail;
-        int budget; /* switches left in this pass */
+        int budget; /* left in this pass */
         int *errno_at;
+        struct coro *low; /* first of the ready ones of low priority */
+        struct coro **low_tail;
         struct cxx_globals *cxx;   /* of this thread */
         struct cxx_globals no_cxx; /* what cxx points to where there is no C++ runtime */
         struct coro loop;
@@ -105,8 +118,14 @@ extern __thread struct sched *sched_current __attribute__((tls_model("initial-ex
 void sched_init(struct sched *sched, size_t stack_bytes);
 void sched_destroy(struct sched *sched);
 
-/* Called by the loop: runs what is ready, at most budget switches, and comes back. */
-void sched_run(struct sched *sched, int budget);
+/* Called by the loop: runs what is ready, at most so many switches, and comes back. */
+void sched_run(struct sched *sched, int switches);
+
+/* Is anybody ready? */
+static inline bool sched_busy(const struct sched *sched)
+{
+        return sched->ready || sched->low;
+}
 
 /* Called by the loop when nothing but a stack could set it going again: the one that has been short of one
  * longest ends. False: none is. */
@@ -152,8 +171,32 @@ static inline intptr_t coro_wait(struct sched *sched, const struct wait_kind *ki
 static inline void coro_ready(struct sched *sched, struct coro *coro)
 {
         coro->next = NULL;
+        if (unlikely(coro->flags & CORO_LOW)) {
+                *sched->low_tail = coro;
+                sched->low_tail = &coro->next;
+                return;
+        }
         *sched->ready_tail = coro;
         sched->ready_tail = &coro->next;
+}
+
+/* The budget of the pass is spent: lets the others run, the loop first. Returns result. */
+intptr_t coro_rest(struct sched *sched, intptr_t result);
+int coro_rest_int(struct sched *sched, intptr_t result) __asm__("coro_rest"); /* as coro_suspend_int() */
+
+/* What might have waited has completed at once, with result, which this returns. Every operation that may
+ * wait ends so when it does not: whoever never has to wait would otherwise never let anybody else run. It may
+ * be another task's turn in between, so this comes last: nothing that was looked at before it need hold after
+ * it. The result stands, whatever cancels the task meanwhile. Calls that never wait (try_...) do not end so,
+ * nor do those that refuse. */
+static inline intptr_t coro_spend(struct sched *sched, intptr_t result)
+{
+        return likely(--sched->budget >= 0) ? result : coro_rest(sched, result);
+}
+
+static inline int coro_spend_int(struct sched *sched, int result)
+{
+        return likely(--sched->budget >= 0) ? result : coro_rest_int(sched, result);
 }
 
 /* Ends the wait of a coroutine. */
@@ -164,7 +207,8 @@ static inline void coro_wake(struct sched *sched, struct coro *coro, intptr_t va
         coro_ready(sched, coro);
 }
 
-/* Makes a coroutine of fn(arg), ready. stack_bytes 0: the default. unstartable may be NULL. */
+/* Makes a coroutine of fn(arg), ready. Its flags are set already. stack_bytes 0: the default. unstartable may
+ * be NULL. */
 static inline void coro_create(struct sched *sched, struct coro *coro, ouro_fn *fn, void *arg,
                                size_t stack_bytes, void (*unstartable)(void *arg))
 {

@@ -402,6 +402,7 @@ enum ouro_reason {
         OURO_CANCEL_LEFT,    /* its group was left early, or the group's owner was cancelled */
         OURO_CANCEL_TIME,    /* a time scope around its group expired */
         OURO_CANCEL_END,     /* the main task returned */
+        OURO_CANCEL_ENOUGH,  /* as many other members of its group have succeeded as were wanted */
 };
 
 /**
@@ -504,6 +505,8 @@ struct ouro_list {
         struct ouro_list *prev;
 };
 
+struct ouro_outcome;
+
 struct ouro_group {
         struct ouro_context context;
         struct ouro_list members;
@@ -511,6 +514,15 @@ struct ouro_group {
         int error;
         int flags;
         int *ret_error;
+        const char *text; /* this and origin: once it is cancelled */
+        ouro_task origin;
+        size_t successes; /* this and what follows: opened with options */
+        size_t ended;
+        size_t succeeded;
+        struct ouro_outcome *outcomes;
+        size_t outcomes_len;
+        size_t *ret_ended;
+        size_t *ret_succeeded;
 };
 
 struct ouro_timer {
@@ -522,6 +534,8 @@ struct ouro_scope {
         struct ouro_context context;
         struct ouro_timer timer;
         bool *ret_expired;
+        const char *text; /* this and origin: once it is cancelled */
+        ouro_task origin;
 };
 
 enum {
@@ -596,7 +610,9 @@ OURO_API int ouro_group_close(struct ouro_group *group);
  * ouro_group_cancel - cancel every member of a group
  * @group: any open group of this loop
  *
- * Returns: 0, -EINVAL, -EPERM.
+ * Those to come are cancelled too. The owner is no member: its own waits go on.
+ *
+ * Returns: 0; -EINVAL: not open; -EPERM: another loop's.
  */
 OURO_API int ouro_group_cancel(struct ouro_group *group);
 
@@ -722,6 +738,7 @@ template <class T> inline T ouro_sized()
         for (OURO_SCOPE_HOLDER_(id), *OURO_CONCAT(id, _p) = ouro_shield_open(&id);                           \
              OURO_CONCAT(id, _p) != NULL; ouro_scope_close(OURO_CONCAT(id, _p)), OURO_CONCAT(id, _p) = NULL)
 
+#include "ouro/group.h"
 #include "ouro/io.h"
 #include "ouro/channel.h"
 #include "ouro/sync.h"

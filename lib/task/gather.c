@@ -95,14 +95,22 @@ static void consume_all(struct ouro_loop *loop, const ouro_task *tasks, size_t n
                 }
 }
 
+/* A group that has had successes enough is over without an error. */
+static int error_of(const struct ouro_context *context, int cut)
+{
+        int error = container_of(context, const struct ouro_group, context)->error;
+
+        return error < 0 ? error : cut;
+}
+
 /* Why the caller was cut short: by a group of its own that failed, the member's error; else cut. */
 static int cut_because(const struct task *self, int cut)
 {
         for (const struct ouro_context *context = self->context; context; context = context->outer) {
                 if (context->kind == CONTEXT_SHIELD)
                         break;
-                if (context->state & CONTEXT_FAILED)
-                        return container_of(context, const struct ouro_group, context)->error;
+                if (context->state & CONTEXT_OVER)
+                        return context->kind == CONTEXT_GROUP ? error_of(context, cut) : cut;
         }
         return cut;
 }
@@ -129,7 +137,7 @@ int ouro_gather(const ouro_task *tasks, size_t n, intptr_t *ret_results)
         }
         error = read_results(tasks, n, ret_results);
         consume_all(loop, tasks, n);
-        return cut < 0 ? cut_because(task_self(loop), cut) : error;
+        return cut < 0 ? cut_because(task_self(loop), cut) : coro_spend_int(&loop->sched, error);
 }
 
 /* ---- one, for a limited time ---- */
@@ -159,13 +167,14 @@ intptr_t ouro_wait_for(ouro_task handle, int64_t ns)
                 ouro_scope_close(&scope);
         }
         if (cut < 0) {
-                task_cancel(loop, task, OURO_CANCEL_ASKED);
+                task_cancel(loop, task,
+                            &(struct cause){.reason = OURO_CANCEL_ASKED, .origin = task_handle(self)});
                 task_wait_ended(loop, task, false);
         }
         result = task_consume(loop, task);
         task_release(loop, task);
         if (cut == 0 || result != -ECANCELED)
-                return result;
+                return coro_spend(&loop->sched, result);
         return self->coro.interrupt ? self->coro.interrupt : -ETIME;
 }
 
@@ -327,7 +336,7 @@ ssize_t ouro_completions_next(ouro_completions *set)
         }
         done = set->first_done;
         set->first_done = set->watches[done].next_done;
-        return (ssize_t)done;
+        return coro_spend(&loop->sched, (ssize_t)done);
 }
 
 void ouro_completions_free(ouro_completions *set)

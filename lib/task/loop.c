@@ -102,7 +102,7 @@ static bool spin(struct ouro_loop *loop)
                         relax();
                 }
                 ring_wait(&loop->ring, 0);
-                if (loop->sched.ready)
+                if (sched_busy(&loop->sched))
                         return true;
         } while (loop_real_ns() < end_ns);
         spin_failed(&loop->spin);
@@ -126,7 +126,7 @@ static bool jump(struct ouro_loop *loop)
         if (!loop->virtual_clock || loop->ring.in_flight > 0 || loop->jobs_out > 0 ||
             wheel_empty(&loop->wheel))
                 return false;
-        while (!loop->sched.ready && !wheel_empty(&loop->wheel)) {
+        while (!sched_busy(&loop->sched) && !wheel_empty(&loop->wheel)) {
                 set_virtual_clock(loop, wheel_next(&loop->wheel));
                 fire_due(loop);
         }
@@ -204,13 +204,13 @@ void loop_pass(struct ouro_loop *loop, int64_t limit_ns)
         fire_due(loop);
         if (unlikely(++loop->blind_passes >= BLIND_PASSES))
                 look_at_clock(loop);
-        if (loop->sched.ready || loop->taken) {
+        if (sched_busy(&loop->sched) || loop->taken) {
                 error = ring_wait(&loop->ring, 0);
         } else if (!spin(loop)) {
                 if (loop->virtual_clock) /* nothing may be on its way when time jumps */
                         error = ring_wait(&loop->ring, 0);
-                if (error == 0 && !loop->sched.ready && inbox_empty(loop) && !jump(loop) && !relieve(loop) &&
-                    !run_within(loop)) {
+                if (error == 0 && !sched_busy(&loop->sched) && inbox_empty(loop) && !jump(loop) &&
+                    !relieve(loop) && !run_within(loop)) {
                         trim_stacks(loop);
                         error = sleep_in_ring(loop, limit_ns);
                         fire_due(loop);

@@ -17,7 +17,7 @@ static const int64_t SPIN_DEFAULT_NS = 20 * 1000;
  */
 static bool only_stuck_ops(struct ouro_loop *loop)
 {
-        return !loop->sched.ready && wheel_empty(&loop->wheel) && loop->jobs_out == 0 &&
+        return !sched_busy(&loop->sched) && wheel_empty(&loop->wheel) && loop->jobs_out == 0 &&
                ring_all_cancelled(&loop->ring);
 }
 
@@ -35,7 +35,8 @@ static bool drain(struct ouro_loop *loop)
 {
         int64_t give_up_ns = 0; /* 0: they are not stuck yet */
 
-        group_cancel(loop, &loop->root, OURO_CANCEL_END);
+        group_cancel(loop, &loop->root,
+                     &(struct cause){.reason = OURO_CANCEL_END, .origin = loop->main_handle});
         while (loop->root.live > 0) {
                 size_t in_flight = loop->ring.in_flight;
                 uint64_t ended = loop->ended;
@@ -139,6 +140,7 @@ static intptr_t run_main(struct ouro_loop *loop, const struct ouro_options *opti
                 return -ENOMEM;
         }
         loop->main->detached = 1;
+        loop->main_handle = task_handle(loop->main);
         if (options->report_stack_overflow && overflow_report_on() < 0)
                 log_line(OURO_LOG_WARNING, "stack overflows will not be reported: no memory");
         *ret_clean = run_loop(loop);

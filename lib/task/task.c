@@ -301,6 +301,8 @@ void task_ended(struct sched *sched, struct coro *coro, intptr_t result)
         if (unlikely(coro->flags & TASK_MORE))
                 task_drop_locals(task);
         group->live--;
+        if (unlikely(group->context.state & CONTEXT_COUNTS))
+                group_member_counted(loop, task, result);
         if (unlikely(result < 0 && result != -ECANCELED))
                 group_member_failed(loop, task, result);
         if (unlikely(group->live == 0 && (group->context.state & CONTEXT_CLOSING)))
@@ -379,7 +381,7 @@ intptr_t ouro_await(ouro_task handle)
         if (unlikely(error < 0))
                 return error;
         if (task->state == TASK_ENDED)
-                return task_consume(loop, task);
+                return coro_spend(&loop->sched, task_consume(loop, task));
         return wait_in_queue(loop, task, TAG_AWAIT, &waits_for_task);
 }
 
@@ -395,8 +397,10 @@ int ouro_wait(ouro_task handle)
                 return loop->sched.current->interrupt;
         task = task_find(loop, handle);
         error = refuse(loop, task);
-        if (error < 0 || task->state == TASK_ENDED)
+        if (unlikely(error < 0))
                 return error;
+        if (task->state == TASK_ENDED)
+                return coro_spend_int(&loop->sched, 0);
         return (int)wait_in_queue(loop, task, TAG_LOOK, &waits_for_task);
 }
 

@@ -54,13 +54,16 @@ struct task {
 _Static_assert(sizeof(struct task) == 128, "two cache lines: 192 bytes cost three times as much a task");
 
 enum task_flag {
-        TASK_MORE = 1, /* site lies in a struct task_more */
+        TASK_MORE = 1,  /* site lies in a struct task_more; CORO_LOW is another bit that is in use */
+        TASK_ASKED = 2, /* cancelled by itself, not with its group: why is told by its task_more, if any */
 };
 
 /* What only some tasks need. */
 struct task_more {
         struct ouro_site site; /* first: a copy, maybe under another name */
         struct locals *locals; /* while it lives, see local.c; NULL: none */
+        const char *cancel_text;
+        ouro_task cancel_origin;
 };
 
 /* Who waits in task->waiters: waiter.what is the task waited for, with a tag in its low bits, or a watch's.
@@ -78,9 +81,11 @@ enum context_state {
         CONTEXT_OPEN = 1,
         CONTEXT_CLOSING = 2,      /* group: the owner waits for the members */
         CONTEXT_CANCELLED = 4,    /* group: its members are cancelled, and those to come */
-        CONTEXT_FAILED = 8,       /* group: fail-fast, and a member has failed */
+        CONTEXT_OVER = 8,         /* the owner's waits inside it end with -ECANCELED. Group: it has failed or
+                                     has had successes enough; scope: it was cancelled */
         CONTEXT_EXPIRED = 16,     /* scope */
         CONTEXT_ARMED = 32,       /* scope: its timer is in the wheel */
+        CONTEXT_COUNTS = 64,      /* group: opened with options, counts those that have ended */
         CONTEXT_REASON_SHIFT = 8, /* group: enum ouro_reason of CANCELLED */
 };
 
@@ -109,6 +114,7 @@ struct ouro_loop {
         bool main_done;
         unsigned blind_passes; /* since the clock was looked at, at the most */
         struct task *main;
+        ouro_task main_handle; /* also when it has ended */
         intptr_t main_result;
         struct coro *free_tasks; /* by coro.next */
         struct task *fresh_task; /* never used ones of the newest chunk */
@@ -255,11 +261,30 @@ int task_state_of(const struct ouro_loop *loop, const struct task *task); /* enu
 bool task_inherit_locals(const struct task *creator, struct task *task); /* false: no memory */
 void task_drop_locals(struct task *task);                                /* it has a task_more */
 
+/* ---- cause.c ---- */
+/* Why something is cancelled. Text and origin are passed on unchanged to what is cancelled with it. */
+struct cause {
+        enum ouro_reason reason;
+        const char *text;
+        ouro_task origin;
+};
+
+void cause_keep(struct task *task, const struct cause *cause);
+struct cause cause_of_waits(const struct task *task, bool past_shields); /* why its waits fail, if they do */
+ouro_task cause_asker(struct ouro_loop *loop);                           /* the caller of a public function */
+
 /* ---- cancel.c ---- */
-void task_cancel(struct ouro_loop *loop, struct task *task, enum ouro_reason reason);
+void task_cancel(struct ouro_loop *loop, struct task *task, const struct cause *cause);
 void task_refresh(struct ouro_loop *loop, struct task *task); /* its contexts have changed */
-void group_cancel(struct ouro_loop *loop, struct ouro_group *group, enum ouro_reason reason);
-void context_cut(struct ouro_loop *loop, struct ouro_context *context, enum ouro_reason reason);
+void group_cancel(struct ouro_loop *loop, struct ouro_group *group, const struct cause *cause);
+void context_cut(struct ouro_loop *loop, struct ouro_context *context, const struct cause *cause);
+
+/* Ends the owner's waits inside a context, and cancels the groups inside it. */
+void context_end(struct ouro_loop *loop, struct ouro_context *context, const struct cause *cause);
+
+/* ---- policy.c ---- */
+void group_member_counted(struct ouro_loop *loop, struct task *task, intptr_t result);
+int group_count_closed(struct ouro_group *group, int result); /* what it closes with */
 
 /* ---- group.c, scope.c, watch.c ---- */
 void group_member_failed(struct ouro_loop *loop, struct task *task, intptr_t error);
