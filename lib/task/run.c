@@ -90,6 +90,7 @@ static bool run_loop(struct ouro_loop *loop)
 static void forget_loop(void)
 {
         sched_current = NULL; /* a forked child has no loop: the ring is the parent's */
+        interrupt_forked();
 }
 
 static void watch_forks(void)
@@ -143,7 +144,11 @@ static intptr_t run_main(struct ouro_loop *loop, const struct ouro_options *opti
         loop->main_handle = task_handle(loop->main);
         if (options->report_stack_overflow && overflow_report_on() < 0)
                 log_line(OURO_LOG_WARNING, "stack overflows will not be reported: no memory");
+        if (options->interrupt)
+                interrupt_on(loop, options->interrupt);
         *ret_clean = run_loop(loop);
+        if (options->interrupt)
+                interrupt_off(loop);
         if (options->report_stack_overflow)
                 overflow_report_off();
         sched_current = NULL;
@@ -160,7 +165,8 @@ static intptr_t run_main(struct ouro_loop *loop, const struct ouro_options *opti
 static int check_options(const struct ouro_options *options)
 {
         if (options->entries > 32768 || (unsigned)options->clock > OURO_CLOCK_VIRTUAL ||
-            (unsigned)options->backend > OURO_BACKEND_EPOLL || options->drain_ns < 0)
+            (unsigned)options->backend > OURO_BACKEND_EPOLL || options->drain_ns < 0 ||
+            (options->interrupt & ~(unsigned)(OURO_INTERRUPT_SIGINT | OURO_INTERRUPT_SIGTERM)))
                 return -EINVAL;
         if (options->stack_bytes &&
             (options->stack_bytes < STACK_MIN_BYTES || options->stack_bytes > STACK_MAX_BYTES))

@@ -66,9 +66,14 @@ struct task_more {
         ouro_task cancel_origin;
 };
 
-/* Who waits in task->waiters: waiter.what is the task waited for, with a tag in its low bits, or a watch's.
- */
-enum { TAG_WATCH = 0, TAG_AWAIT = 1, TAG_LOOK = 2, TAG_MASK = 3 };
+/* Who waits in task->waiters: waiter.what is the task waited for, with a tag in its low bits, or a watch's, or
+ * (TAG_TELL) a struct task_watcher. */
+enum { TAG_WATCH = 0, TAG_AWAIT = 1, TAG_LOOK = 2, TAG_TELL = 3, TAG_MASK = 3 };
+
+/* Begins what a room above has waiting for tasks. */
+struct task_watcher {
+        void (*ended)(struct waiter *waiter); /* which is out of the task's queue */
+};
 
 enum context_kind {
         CONTEXT_GROUP = 1,
@@ -103,6 +108,17 @@ struct task_chunk {
 extern struct task_chunk task_directory[CHUNKS_MOST];
 extern _Atomic uint32_t task_chunks; /* how many of them there are */
 
+enum { SELECT_TURNS = 64 };
+
+/* Of a run that signals may cancel. */
+struct interrupt {
+        struct interrupt *next;
+        struct ouro_loop *loop;
+        struct ouro_message message; /* lies ready for the handler */
+        unsigned signals;            /* OURO_INTERRUPT_... */
+        bool told;                   /* the message has been sent */
+};
+
 struct ouro_loop {
         struct sched sched; /* first: a sched is a loop */
         struct ring ring;
@@ -122,12 +138,18 @@ struct ouro_loop {
         uint32_t fresh_slot;
         uint64_t ended;              /* tasks so far: the order of ending */
         size_t jobs_out;             /* given to executors and not back */
+        struct select_turn {
+                uintptr_t key; /* of a call and its array of cases */
+                size_t turn;   /* where its next search begins */
+        } select_turns[SELECT_TURNS];
+        uint32_t select_seed;        /* a call that is not among them begins anywhere */
         struct ouro_job *spare_jobs; /* memory for jobs, by next */
         size_t spare_jobs_len;
         void *jobs_within; /* queue of those that this thread may run itself, see executors/within.c */
         bool (*run_within)(struct ouro_loop *loop); /* runs one; false: there is none. NULL: never was */
         struct ouro_list pollers;                   /* see poller.h */
         struct spin spin;                           /* while jobs are out */
+        struct interrupt interrupt;
         int64_t drain_ns;
         int64_t trim_at_ns;
         /* Set by lib/sync when somebody waits for a lock: does this task wait for one whose holder ended? */
@@ -329,5 +351,10 @@ void inbox_await_wakers(struct ouro_loop *loop); /* until no sender touches the 
 /* ---- overflow.c ---- */
 int overflow_report_on(void);
 void overflow_report_off(void);
+
+/* ---- interrupt.c ---- */
+void interrupt_on(struct ouro_loop *loop, unsigned signals);
+void interrupt_off(struct ouro_loop *loop); /* nothing is sent to the loop any more */
+void interrupt_forked(void);                /* in a forked child */
 
 #endif

@@ -55,6 +55,7 @@ static void tasks_are_refused(void)
         REFUSED(ouro_cancel(a_task));
         REFUSED(ouro_cancelled(a_task));
         REFUSED(ouro_task_state(a_task));
+        REFUSED(ouro_set_priority(a_task, OURO_PRIORITY_LOW));
         REFUSED(ouro_task_info(a_task, &(struct ouro_task_info){.size = sizeof(struct ouro_task_info)}));
         REFUSED(ouro_tasks(NULL, 0));
         REFUSED(ouro_local_set(&a_local, NULL));
