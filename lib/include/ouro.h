@@ -804,6 +804,7 @@ template <class T> inline T ouro_sized()
 #include "ouro/group.h"
 #include "ouro/io.h"
 #include "ouro/channel.h"
+#include "ouro/broadcast.h"
 #include "ouro/sync.h"
 #include "ouro/select.h"
 #include "ouro/signal.h"
