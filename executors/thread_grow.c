@@ -7,7 +7,7 @@
  * there, and nobody is idle, it starts one worker. */
 #include "base/check.h"
 #include "base/log.h"
-#include "executors/futex.h"
+#include "base/futex.h"
 #include "executors/thread_pool.h"
 
 static const int64_t MOMENT_NS = 1000 * 1000;

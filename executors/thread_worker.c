@@ -14,7 +14,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "executors/futex.h"
+#include "base/futex.h"
 #include "executors/job.h"
 #include "executors/thread_pool.h"
 

@@ -11,8 +11,8 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/options.h"
-#include "executors/cpus.h"
-#include "executors/futex.h"
+#include "base/cpus.h"
+#include "base/futex.h"
 #include "executors/thread_pool.h"
 
 enum {

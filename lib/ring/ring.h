@@ -66,6 +66,10 @@ void ring_close(struct ring *ring);
  * zero: for ever). 0 or a negated errno that ends the loop. */
 int ring_wait(struct ring *ring, int64_t timeout_ns);
 
+/* For a loop that somebody else's loop polls instead of waiting here: see backend.h. */
+int ring_descriptor(const struct ring *ring);
+bool ring_rest(struct ring *ring, int64_t *ret_ns);
+
 /* From any thread: ends a ring_wait(), now or the next one. */
 void ring_wake(struct ring *ring);
 

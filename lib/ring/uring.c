@@ -242,6 +242,24 @@ static void has_woken(struct ring *ring, struct op *op)
                 check(listen_for_wake(ring) == 0); /* the slot it had is free */
 }
 
+/* ---- polled by somebody else ---- */
+
+static int uring_descriptor(const struct ring *ring)
+{
+        const struct uring *uring = ring->impl;
+
+        return uring->ring.ring_fd;
+}
+
+static bool uring_rest(struct ring *ring, int64_t *ret_ns)
+{
+        struct uring *uring = ring->impl;
+        unsigned submit = publish(&uring->ring);
+
+        (void)ret_ns;
+        return submit == 0 || (enter(uring, submit, 0, 0, 0) >= 0 && unsubmitted(&uring->ring) == 0);
+}
+
 /* ---- opening ---- */
 
 /* Does a write without SIGPIPE exist? Tried on a pipe that has a reader. */
@@ -439,4 +457,6 @@ const struct backend backend_uring = {
         .cancel = uring_cancel,
         .wait = uring_wait,
         .wake = uring_wake,
+        .descriptor = uring_descriptor,
+        .rest = uring_rest,
 };

@@ -28,6 +28,11 @@ static int64_t drain_end(const struct ouro_loop *loop)
         return __builtin_add_overflow(loop_real_ns(), loop->drain_ns, &end_ns) ? INT64_MAX : end_ns;
 }
 
+static bool all_ended(const struct ouro_loop *loop)
+{
+        return loop->root.live == 0 && loop->guests == 0;
+}
+
 /* Cancels what is left and waits for it: from when nothing but the kernel is in the way, for drain_ns,
  * however often a signal or a wake ends a pass before. False: the kernel does not give everything back in
  * time. */
@@ -36,13 +41,13 @@ static bool drain(struct ouro_loop *loop)
         int64_t give_up_ns = 0; /* 0: they are not stuck yet */
 
         group_cancel(loop, &loop->root, OURO_CANCEL_END);
-        while (loop->root.live > 0) {
+        while (!all_ended(loop)) {
                 size_t in_flight = loop->ring.in_flight;
                 uint64_t ended = loop->ended;
                 int64_t left_ns;
 
                 sched_run(&loop->sched, LOOP_BUDGET);
-                if (loop->root.live == 0)
+                if (all_ended(loop))
                         break;
                 if (!only_stuck_ops(loop)) {
                         give_up_ns = 0;
@@ -68,27 +73,54 @@ static bool drain(struct ouro_loop *loop)
         return true;
 }
 
-/* True: all memory is ours again. */
-static bool run_loop(struct ouro_loop *loop)
+static void end_report(struct ouro_loop *loop)
 {
+        if (loop->reports_overflow)
+                overflow_report_off();
+        loop->reports_overflow = false;
+}
+
+bool loop_end(struct ouro_loop *loop)
+{
+        do {
+                if (!drain(loop)) {
+                        end_report(loop);
+                        return false;
+                }
+                inbox_take(loop);
+        } while (!all_ended(loop) || !inbox_close(loop));
+        return true;
+}
+
+bool loop_try_end(struct ouro_loop *loop)
+{
+        group_cancel(loop, &loop->root, OURO_CANCEL_END);
+        return all_ended(loop) && inbox_close(loop);
+}
+
+bool loop_run(struct ouro_loop *loop)
+{
+        bool clean;
+
+        sched_current = &loop->sched;
         while (!loop->main_done) {
                 sched_run(&loop->sched, LOOP_BUDGET);
+                if (unlikely(loop->member != NULL))
+                        loops_look(loop);
                 if (!loop->main_done)
                         loop_pass(loop, -1);
         }
-        do {
-                if (!drain(loop))
-                        return false;
-                inbox_take(loop);
-        } while (loop->root.live > 0 || !inbox_close(loop));
-        inbox_await_wakers(loop);
-        group_drop_results(loop, &loop->root);
-        return true;
+        clean = loop_end(loop);
+        sched_current = NULL;
+        return clean;
 }
+
+unsigned loop_forks;
 
 static void forget_loop(void)
 {
         sched_current = NULL; /* a forked child has no loop: the ring is the parent's */
+        loop_forks++;
 }
 
 static void watch_forks(void)
@@ -106,6 +138,8 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         loop->now_ns = loop->virtual_clock ? 0 : loop_real_ns();
         loop->spin.ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
         loop->drain_ns = options->drain_ns ? options->drain_ns : OURO_SEC(10);
+        loop->thread = pthread_self();
+        loop->forks = loop_forks;
         wheel_init(&loop->wheel, loop->virtual_clock ? 0 : WHEEL_REAL_SHIFT, loop->now_ns);
         loop->root.context.kind = CONTEXT_GROUP;
         loop->root.context.state = CONTEXT_OPEN;
@@ -124,35 +158,33 @@ static void free_spare_jobs(struct ouro_loop *loop)
         }
 }
 
-/* *ret_clean: the loop's memory is ours again, and not the kernel's, which may still write into it. */
-static intptr_t run_main(struct ouro_loop *loop, const struct ouro_options *options, ouro_fn *fn, void *arg,
-                         bool *ret_clean)
+void loop_destroy(struct ouro_loop *loop)
 {
-        static const struct ouro_site site = {.name = "main"};
-        const struct ouro_task_options main_options = {.size = sizeof main_options};
-
-        sched_current = &loop->sched;
-        loop->main = task_create(loop, &loop->root, fn, arg, &main_options, &site);
-        if (!loop->main) {
-                sched_current = NULL;
-                ring_close(&loop->ring);
-                return -ENOMEM;
-        }
-        loop->main->detached = 1;
-        if (options->report_stack_overflow && overflow_report_on() < 0)
-                log_line(OURO_LOG_WARNING, "stack overflows will not be reported: no memory");
-        *ret_clean = run_loop(loop);
-        if (options->report_stack_overflow)
-                overflow_report_off();
+        inbox_await_wakers(loop);
+        sched_current = &loop->sched; /* failures that nobody saw are told of */
+        group_drop_results(loop, &loop->root);
         sched_current = NULL;
-        if (*ret_clean) {
-                pollers_close(loop);
-                ring_close(&loop->ring);
-                sched_destroy(&loop->sched);
-                task_records_return(loop);
-                free_spare_jobs(loop);
-        }
-        return loop->main_result;
+        end_report(loop);
+        pollers_close(loop);
+        ring_close(&loop->ring);
+        sched_destroy(&loop->sched);
+        task_records_return(loop);
+        free_spare_jobs(loop);
+}
+
+void loop_free(struct ouro_loop *loop)
+{
+        mem_free_lines(loop, sizeof *loop);
+}
+
+void loop_abandon(struct ouro_loop *loop)
+{
+        end_report(loop);
+        task_uncreate_job(loop, loop->main);
+        ring_close(&loop->ring);
+        sched_destroy(&loop->sched);
+        task_records_return(loop);
+        loop_free(loop);
 }
 
 static int check_options(const struct ouro_options *options)
@@ -166,14 +198,44 @@ static int check_options(const struct ouro_options *options)
         return 0;
 }
 
-intptr_t ouro_run_with(const struct ouro_options *given, ouro_fn *main_fn, void *arg)
+static int create_main(struct ouro_loop *loop, ouro_fn *fn, void *arg)
+{
+        static const struct ouro_site site = {.name = "main"};
+        const struct ouro_task_options options = {.size = sizeof options};
+
+        loop->main = task_create(loop, &loop->root, fn, arg, &options, &site);
+        if (!loop->main)
+                return -ENOMEM;
+        loop->main->detached = 1;
+        return 0;
+}
+
+/* With a loop that is nobody's yet. */
+static int set_up(struct ouro_loop *loop, const struct ouro_options *options, ouro_fn *main_fn, void *arg)
+{
+        int error;
+
+        init_loop(loop, options);
+        error = choose_backend(loop, options);
+        if (error < 0)
+                return error;
+        error = create_main(loop, main_fn, arg);
+        if (error < 0) {
+                ring_close(&loop->ring);
+                return error;
+        }
+        loop->reports_overflow = options->report_stack_overflow && overflow_report_on() == 0;
+        if (options->report_stack_overflow && !loop->reports_overflow)
+                log_line(OURO_LOG_WARNING, "stack overflows will not be reported: no memory");
+        return 0;
+}
+
+int loop_open(const struct ouro_options *given, ouro_fn *main_fn, void *arg, struct ouro_loop **ret_loop)
 {
         static pthread_once_t once = PTHREAD_ONCE_INIT;
         struct ouro_options options = OURO_OPTIONS_INIT;
         struct ouro_loop *loop;
-        bool clean = true;
-        int saved_errno = errno;
-        intptr_t result;
+        int error;
 
         if (given && options_read(&options, sizeof options, given) < 0)
                 return -EINVAL;
@@ -187,12 +249,30 @@ intptr_t ouro_run_with(const struct ouro_options *given, ouro_fn *main_fn, void 
         loop = mem_alloc_lines(sizeof *loop);
         if (!loop)
                 return -ENOMEM;
-        init_loop(loop, &options);
-        result = choose_backend(loop, &options);
-        if (result == 0)
-                result = run_main(loop, &options, main_fn, arg, &clean);
-        if (clean)
-                mem_free_lines(loop, sizeof *loop);
+        error = set_up(loop, &options, main_fn, arg);
+        if (error < 0)
+                loop_free(loop);
+        else
+                *ret_loop = loop;
+        return error;
+}
+
+intptr_t ouro_run_with(const struct ouro_options *given, ouro_fn *main_fn, void *arg)
+{
+        int saved_errno = errno;
+        struct ouro_loop *loop;
+        intptr_t result = loop_open(given, main_fn, arg, &loop);
+
+        if (result == 0) {
+                bool clean =
+                        loop_run(loop); /* else its memory is left to the kernel, which may write to it */
+
+                result = loop->main_result;
+                if (clean) {
+                        loop_destroy(loop);
+                        loop_free(loop);
+                }
+        }
         errno = saved_errno;
         return result;
 }
