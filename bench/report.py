@@ -54,6 +54,11 @@ class Bench:
         output = self.output([self.path(program), *args])
         return {} if output is None else parse_lines(output)
 
+    def lines(self, command):
+        """The same of a whole command."""
+        output = self.output(command)
+        return {} if output is None else parse_lines(output)
+
     def keep(self, name, value):
         self.samples.setdefault(name, []).append(value)
 

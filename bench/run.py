@@ -18,6 +18,7 @@ import sys
 import time
 
 from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated, row, spread
+from run_peers import add_peer_rows, peer_round
 from run_pools import run_pools
 
 SERVER_CORE, LOAD_CORE = 0, 1
@@ -41,6 +42,18 @@ TASKS = [
     ("channel", [
         ("channel_128", "channel of 128, per message", ("ratio", AT_MOST, 5), ("ratio", AT_MOST, 2.5)),
         ("rendezvous", "rendezvous, per message", ("ratio", AT_MOST, 7), ("ratio", AT_MOST, 4)),
+    ]),
+    ("select", [
+        ("select_8", "select over 8 channels, per message", ("ratio", AT_MOST, 25), None),
+    ]),
+    ("scope", [
+        ("scope", "time scope, entered and left", ("ratio", AT_MOST, 3.2), None),
+    ]),
+    ("chan_shared", [
+        ("chan_shared", "channel between two loops, per message", ("value", AT_MOST, 100), None),
+    ]),
+    ("loops", [
+        ("loops", "two loops on two cores over one", ("ratio", AT_LEAST, 1.9), None),
     ]),
     ("mutex", [
         ("mutex", "mutex, lock + unlock", None, ("ratio", AT_MOST, 1.15)),
@@ -78,7 +91,7 @@ SERVERS = ["ouro", *RAW_SERVERS, "libuv"]
 
 def run_tasks(bench):
     wanted = [(program, numbers) for program, numbers in TASKS
-              if bench.wants(program, *(number[0] for number in numbers))]
+              if bench.wants(program, *(number[0] for number in numbers)) and bench.has(program)]
     if not wanted:
         return
     for turn in range(bench.rounds_of(5, 1)):
@@ -88,9 +101,13 @@ def run_tasks(bench):
             note(f"tasks, round {turn + 1}: {program}")
             for name, fields in bench.run(program, "--core", str(SERVER_CORE)).items():
                 bench.keep(name, fields)
+        if bench.wants("peers"):
+            note(f"tasks, round {turn + 1}: peers")
+            peer_round(bench, SERVER_CORE, bench.wants("sleepers") and (turn < 3 or bench.rounds))
     for _, numbers in wanted:
         for number in numbers:
             add_row(bench, *number)
+    add_peer_rows(bench)
 
 
 # ---- echo -------------------------------------------------------------------------------------------------

@@ -7,7 +7,14 @@
 
 #include "executors/job.h"
 
-static const struct wait_kind waits_for_close = {.name = "an executor to close"};
+static void close_target(const struct coro *coro, struct wait_target *target)
+{
+        const struct room_waiter *closer = coro->waiter.what;
+
+        target->object = closer->executor;
+}
+
+static const struct wait_kind waits_for_close = {.name = "an executor to close", .target = close_target};
 
 static struct timespec monotonic_in(int64_t ns)
 {
@@ -45,9 +52,11 @@ static void give_up(struct ouro_loop *loop, struct loop_timer *timer)
 }
 
 /* As a task: the loop goes on meanwhile. With the lock held, which is not held meanwhile. */
-static void wait_as_task(struct ouro_loop *loop, struct executor_state *state, int64_t ns)
+static void wait_as_task(struct ouro_loop *loop, const ouro_executor *executor, int64_t ns)
 {
-        struct room_waiter closer = {.coro = loop->sched.current, .loop = loop, .state = state};
+        struct executor_state *state = executor->state;
+        struct room_waiter closer = {
+                .coro = loop->sched.current, .loop = loop, .state = state, .executor = executor};
 
         if (executor_is_closed(state))
                 return;
@@ -56,6 +65,7 @@ static void wait_as_task(struct ouro_loop *loop, struct executor_state *state, i
         closer.timer.fire = give_up;
         if (ns != OURO_FOREVER)
                 loop_timer_arm(loop, &closer.timer, ns);
+        closer.coro->waiter.what = &closer;
         loop->jobs_out++; /* somebody out there will wake this loop: its clock must not jump */
         coro_wait(&loop->sched, &waits_for_close);
         loop->jobs_out--;
@@ -79,14 +89,15 @@ static int become_closer(struct executor_state *state, bool *ret_first)
         return error;
 }
 
-static bool wait_until_closed(struct executor_state *state, int64_t ns)
+static bool wait_until_closed(const ouro_executor *executor, int64_t ns)
 {
+        struct executor_state *state = executor->state;
         struct ouro_loop *loop = loop_here();
         bool closed;
 
         pthread_mutex_lock(&state->lock);
         if (loop && ns != 0)
-                wait_as_task(loop, state, ns);
+                wait_as_task(loop, executor, ns);
         else if (ns != 0)
                 wait_as_thread(state, ns);
         closed = executor_is_closed(state);
@@ -116,7 +127,7 @@ int ouro_executor_close_with(ouro_executor *executor, enum ouro_close how, int64
         if (how != OURO_CLOSE_WAIT && ops->hurry)
                 ops->hurry(executor, how);
         ouro_executor_has_room(executor); /* who waits for room is told -ESHUTDOWN now */
-        if (!wait_until_closed(executor->state, deadline_ns))
+        if (!wait_until_closed(executor, deadline_ns))
                 return -ETIME;
         ops->destroy(executor);
         return 0;

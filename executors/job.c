@@ -373,4 +373,11 @@ static void cut_job(struct sched *sched, struct coro *coro, int interrupt)
         check(loop_send(loop_of(sched), &job->message, &job->message));
 }
 
-const struct wait_kind job_wait_kind = {.name = "job", .cut = cut_job};
+static void job_target(const struct coro *coro, struct wait_target *target)
+{
+        const struct ouro_job *job = coro->waiter.what;
+
+        target->object = job->executor;
+}
+
+const struct wait_kind job_wait_kind = {.name = "job", .cut = cut_job, .target = job_target};

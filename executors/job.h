@@ -75,6 +75,7 @@ struct room_waiter {
         struct coro *coro;
         struct ouro_loop *loop; /* NULL: it is a thread, and waits for state->changed */
         struct executor_state *state;
+        const ouro_executor *executor;
         bool sent; /* the message is on its way: nothing else may wake it */
 };
 

@@ -210,7 +210,15 @@ static void cut_chunk_wait(struct sched *sched, struct coro *coro, int interrupt
         coro_wake(sched, coro, interrupt);
 }
 
-static const struct wait_kind waits_for_chunk = {.name = "a chunk of its map", .cut = cut_chunk_wait};
+static void chunk_target(const struct coro *coro, struct wait_target *target)
+{
+        const struct map_run *run = coro->waiter.what;
+
+        target->object = run->job.executor;
+}
+
+static const struct wait_kind waits_for_chunk = {
+        .name = "a chunk of its map", .cut = cut_chunk_wait, .target = chunk_target};
 
 static int wait_for_chunk(struct map_run *run)
 {

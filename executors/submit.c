@@ -44,7 +44,15 @@ int job_offer(ouro_executor *executor, struct ouro_job *job)
         return offer(executor, job);
 }
 
-static const struct wait_kind waits_for_room = {.name = "room in an executor", .cut = cut_room_wait};
+static void room_target(const struct coro *coro, struct wait_target *target)
+{
+        const struct room_waiter *waiter = coro->waiter.what;
+
+        target->object = waiter->executor;
+}
+
+static const struct wait_kind waits_for_room = {
+        .name = "room in an executor", .cut = cut_room_wait, .target = room_target};
 
 /* With the lock held, which is not held meanwhile. 0: it is the waiter's turn, or there may be room; else
  * it was cut short. *ret_out: and is not in the queue any more, nor is the lock held. */
@@ -71,7 +79,10 @@ static int wait_for_room(struct room_waiter *waiter, bool *ret_out)
 static int submit_in_turn(struct ouro_loop *loop, ouro_executor *executor, struct ouro_job *job)
 {
         struct executor_state *state = executor->state;
-        struct room_waiter waiter = {.coro = loop ? loop->sched.current : NULL, .loop = loop, .state = state};
+        struct room_waiter waiter = {.coro = loop ? loop->sched.current : NULL,
+                                     .loop = loop,
+                                     .state = state,
+                                     .executor = executor};
         int result = -EAGAIN, interrupt = 0;
         bool out = false;
 
@@ -245,6 +256,8 @@ static inline ouro_task hand_over(struct ouro_loop *loop, ouro_executor *executo
                 error = submit(loop, executor, job, true);
         if (unlikely(error < 0))
                 refuse_job(loop, job, error);
+        else
+                coro_spend(&loop->sched, 0);
         return handle;
 }
 

@@ -37,4 +37,15 @@ static inline struct ouro_list *queue_pop(void **queue)
         return first;
 }
 
+/* Takes as long as there are nodes. */
+static inline size_t queue_len(const void *queue)
+{
+        const struct ouro_list *first = queue, *node = first;
+        size_t n = 0;
+
+        for (; node && (n == 0 || node != first); node = node->next)
+                n++;
+        return n;
+}
+
 #endif

@@ -27,6 +27,7 @@ void sched_init(struct sched *sched, size_t stack_bytes)
         sched->current = &sched->loop;
         sched->loop.stack = STACK_LOOP;
         sched->ready_tail = &sched->ready;
+        sched->low_tail = &sched->low;
         sched->starved_tail = &sched->starved;
         sched->errno_at = &errno;
         sched->cxx = __cxa_get_globals ? __cxa_get_globals() : &sched->no_cxx;
@@ -182,7 +183,7 @@ static inline struct coro *pick(struct sched *sched)
 {
         struct coro *coro = sched->ready;
 
-        if (unlikely(!coro || --sched->budget < 0))
+        if (unlikely(!coro || (sched->budget -= SWITCH_COST) < 0))
                 return &sched->loop;
         take_ready(sched, coro);
         return coro;
@@ -290,14 +291,24 @@ int coro_yield(struct sched *sched)
 
         self->value = 0;
         coro_ready(sched, self);
-        if (unlikely(!to || is_fresh(to) || --sched->budget < 0))
+        if (unlikely(!to || is_fresh(to) || (sched->budget -= SWITCH_COST) < 0))
                 return coro_suspend_int(sched);
-        sched->ready = to->next; /* at the least self */
-        __builtin_prefetch(to->next->sp);
+        take_ready(sched, to);
         sched->current = to;
         if (unlikely(needs_care(sched)))
                 return (int)switch_careful(sched, self, to, NULL);
         return switch_to_int(&self->sp, to->sp, to->value, sched->errno_at);
+}
+
+intptr_t coro_rest(struct sched *sched, intptr_t result)
+{
+        struct coro *self = sched->current;
+
+        if (unlikely(self == &sched->loop)) /* a job that it runs itself */
+                return result;
+        self->value = result;
+        coro_ready(sched, self);
+        return coro_suspend(sched);
 }
 
 intptr_t coro_body(struct coro *fresh)
@@ -356,11 +367,33 @@ sanitize_not_instrumented struct coro_next coro_exit(intptr_t result)
         return (struct coro_next){to->sp, to->value};
 }
 
-void sched_run(struct sched *sched, int budget)
+/* The first of low priority comes before all others. */
+static void raise_low(struct sched *sched)
 {
-        sched->budget = budget;
-        while (sched->ready && sched->budget > 0) /* again: one that has to be started from this stack */
-                coro_suspend(sched);
+        struct coro *coro = sched->low;
+
+        sched->low = coro->next;
+        if (!sched->low)
+                sched->low_tail = &sched->low;
+        ready_before_all(sched, coro);
+}
+
+void sched_run(struct sched *sched, int switches)
+{
+        bool low_had_a_turn = false;
+
+        sched->budget = switches * SWITCH_COST;
+        for (;;) {
+                while (sched->ready &&
+                       sched->budget > 0) /* again: one that has to be started from this stack */
+                        coro_suspend(sched);
+                if (!sched->low || (sched->budget <= 0 && low_had_a_turn))
+                        return;
+                if (sched->budget <= 0)
+                        sched->budget = LOW_BUDGET;
+                low_had_a_turn = true;
+                raise_low(sched);
+        }
 }
 
 void coro_interrupt(struct sched *sched, struct coro *coro, int interrupt)
@@ -370,6 +403,17 @@ void coro_interrupt(struct sched *sched, struct coro *coro, int interrupt)
         coro->interrupt = (int8_t)interrupt;
         if (interrupt != 0 && wait && wait->cut)
                 wait->cut(sched, coro, interrupt);
+}
+
+void coro_target(const struct coro *coro, struct wait_target *ret_target)
+{
+        const struct wait_kind *wait = coro->wait;
+
+        *ret_target = (struct wait_target){.fd = -1};
+        if (wait->target)
+                wait->target(coro, ret_target);
+        if (!ret_target->name)
+                ret_target->name = wait->name;
 }
 
 void sched_trim(struct sched *sched)

@@ -4,8 +4,13 @@
  * straight from one coroutine to the next. The loop is a coroutine too (sched->loop), on the thread's own
  * stack; it runs when nothing is ready or the budget of the pass is spent.
  *
- * A coroutine is in one place at a time: running, in the ready queue, in the queue of those short of a
- * stack, or waiting (then wait says for what, and how the wait is cut short). */
+ * A coroutine is in one place at a time: running, ready, in the queue of those short of a stack, or waiting
+ * (then wait says for what, and how the wait is cut short).
+ *
+ * Two queues are of those that are ready. Those of low priority run when the other is empty, and at least one
+ * of them in each pass; within each it is first come, first served. A pass ends when its budget is spent:
+ * each switch takes SWITCH_COST of it, and each operation that completes without a wait takes 1
+ * (coro_spend()). */
 #ifndef OURO_CORO_CORO_H
 #define OURO_CORO_CORO_H
 
@@ -27,6 +32,7 @@ struct wait_target {
         const struct coro *holder; /* it can end the wait: the task awaited, the mutex's owner; or NULL */
         const void *object;        /* the mutex, the channel ...; or NULL */
         int fd;                    /* or -1 */
+        const char *name;          /* says it better than the kind's does; or NULL */
 };
 
 /* What a coroutine waits for. */
@@ -47,10 +53,19 @@ struct waiter {
 
 enum { STACK_NONE = UINT32_MAX, STACK_LOOP = UINT32_MAX - 1 /* the thread's own */ };
 
+enum {
+        CORO_LOW = 128, /* in coro.flags: of low priority */
+        SWITCH_COST = 4,
+        LOW_BUDGET = 8 * SWITCH_COST, /* beyond the pass's, for the one of low priority whose turn is due */
+};
+
 struct coro {
         void *sp;       /* suspended here; fresh: the function to call if it can never start, or NULL */
         intptr_t value; /* what its wait returns; fresh: bytes of stack, 0 for the default; ended: result */
-        struct coro *next; /* in the ready queue */
+        union {
+                struct coro *next;        /* in the ready queue */
+                int64_t waiting_since_ns; /* while it waits */
+        };
         union {
                 struct {
                         ouro_fn *fn;
@@ -62,7 +77,7 @@ struct coro {
         const struct wait_kind *wait; /* NULL: it does not wait */
         uint32_t stack;               /* STACK_NONE: fresh, or ended. Upper 8 bits: which pool */
         int8_t interrupt;             /* what a wait returns on entry: 0, -ECANCELED or -ETIME */
-        uint8_t flags;                /* the room above's: enum task_flag */
+        uint8_t flags;                /* CORO_LOW, and the room above's: enum task_flag */
         uint16_t locks_held;          /* mutexes */
 };
 
@@ -78,8 +93,10 @@ struct sched {
         struct coro *current; /* whose stack we are on */
         struct coro *ready;   /* first of the queue */
         struct coro **ready_tail;
-        int budget; /* switches left in this pass */
+        int budget; /* left in this pass */
         int *errno_at;
+        struct coro *low; /* first of the ready ones of low priority */
+        struct coro **low_tail;
         struct cxx_globals *cxx;   /* of this thread */
         struct cxx_globals no_cxx; /* what cxx points to where there is no C++ runtime */
         struct coro loop;
@@ -89,6 +106,7 @@ struct sched {
         struct sanitize_stack loop_extent;
         void *leaving_fake; /* ASan: the fake stack of the coroutine that a switch comes from */
         struct ring *ring;  /* of the room above */
+        int64_t look_ns;    /* of the room above: what its clock said when it was last looked at */
 
         /* Of the room above: a coroutine has returned result, or (fresh) can never start. */
         void (*ended)(struct sched *sched, struct coro *coro, intptr_t result);
@@ -100,8 +118,14 @@ extern __thread struct sched *sched_current __attribute__((tls_model("initial-ex
 void sched_init(struct sched *sched, size_t stack_bytes);
 void sched_destroy(struct sched *sched);
 
-/* Called by the loop: runs what is ready, at most budget switches, and comes back. */
-void sched_run(struct sched *sched, int budget);
+/* Called by the loop: runs what is ready, at most so many switches, and comes back. */
+void sched_run(struct sched *sched, int switches);
+
+/* Is anybody ready? */
+static inline bool sched_busy(const struct sched *sched)
+{
+        return sched->ready || sched->low;
+}
 
 /* Called by the loop when nothing but a stack could set it going again: the one that has been short of one
  * longest ends. False: none is. */
@@ -120,9 +144,17 @@ intptr_t coro_suspend(struct sched *sched);
  * returns straight to their caller. (An int is returned in the lower half of the same register.) */
 int coro_suspend_int(struct sched *sched) __asm__("coro_suspend");
 
+/* From now on the coroutine waits: whoever finds what it waits for may wake it. Then it is suspended, at once
+ * or after what may wake it already. */
+static inline void coro_begin_wait(struct sched *sched, struct coro *coro, const struct wait_kind *kind)
+{
+        coro->wait = kind;
+        coro->waiting_since_ns = sched->look_ns;
+}
+
 static inline int coro_wait_int(struct sched *sched, const struct wait_kind *kind)
 {
-        sched->current->wait = kind;
+        coro_begin_wait(sched, sched->current, kind);
         return coro_suspend_int(sched);
 }
 
@@ -132,15 +164,39 @@ int coro_yield(struct sched *sched);
 /* As coro_suspend(), told what for. */
 static inline intptr_t coro_wait(struct sched *sched, const struct wait_kind *kind)
 {
-        sched->current->wait = kind;
+        coro_begin_wait(sched, sched->current, kind);
         return coro_suspend(sched);
 }
 
 static inline void coro_ready(struct sched *sched, struct coro *coro)
 {
         coro->next = NULL;
+        if (unlikely(coro->flags & CORO_LOW)) {
+                *sched->low_tail = coro;
+                sched->low_tail = &coro->next;
+                return;
+        }
         *sched->ready_tail = coro;
         sched->ready_tail = &coro->next;
+}
+
+/* The budget of the pass is spent: lets the others run, the loop first. Returns result. */
+intptr_t coro_rest(struct sched *sched, intptr_t result);
+int coro_rest_int(struct sched *sched, intptr_t result) __asm__("coro_rest"); /* as coro_suspend_int() */
+
+/* What might have waited has completed at once, with result, which this returns. Every operation that may
+ * wait ends so when it does not: whoever never has to wait would otherwise never let anybody else run. It may
+ * be another task's turn in between, so this comes last: nothing that was looked at before it need hold after
+ * it. The result stands, whatever cancels the task meanwhile. Calls that never wait (try_...) do not end so,
+ * nor do those that refuse. */
+static inline intptr_t coro_spend(struct sched *sched, intptr_t result)
+{
+        return likely(--sched->budget >= 0) ? result : coro_rest(sched, result);
+}
+
+static inline int coro_spend_int(struct sched *sched, int result)
+{
+        return likely(--sched->budget >= 0) ? result : coro_rest_int(sched, result);
 }
 
 /* Ends the wait of a coroutine. */
@@ -151,7 +207,8 @@ static inline void coro_wake(struct sched *sched, struct coro *coro, intptr_t va
         coro_ready(sched, coro);
 }
 
-/* Makes a coroutine of fn(arg), ready. stack_bytes 0: the default. unstartable may be NULL. */
+/* Makes a coroutine of fn(arg), ready. Its flags are set already. stack_bytes 0: the default. unstartable may
+ * be NULL. */
 static inline void coro_create(struct sched *sched, struct coro *coro, ouro_fn *fn, void *arg,
                                size_t stack_bytes, void (*unstartable)(void *arg))
 {
@@ -165,6 +222,9 @@ static inline void coro_create(struct sched *sched, struct coro *coro, ouro_fn *
         coro->locks_held = 0;
         coro_ready(sched, coro);
 }
+
+/* What a coroutine that waits waits for: with the kind's name, unless there is a better one. */
+void coro_target(const struct coro *coro, struct wait_target *ret_target);
 
 /* Sets what its waits return on entry from now on, and cuts short the one it is in. */
 void coro_interrupt(struct sched *sched, struct coro *coro, int interrupt);

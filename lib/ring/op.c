@@ -24,9 +24,34 @@ static void cut_op(struct sched *sched, struct coro *coro, int interrupt)
         ring_cancel(sched->ring, coro->waiter.what);
 }
 
-static const struct wait_kind waits_for_op = {.name = "operation", .cut = cut_op};
-static const struct wait_kind waits_for_op_uncut = {.name = "operation"};
-static const struct wait_kind waits_to_close = {.name = "close"};
+static const char *const op_names[] = {
+        [IORING_OP_ACCEPT] = "accept",     [IORING_OP_CLOSE] = "close",   [IORING_OP_CONNECT] = "connect",
+        [IORING_OP_FSYNC] = "fsync",       [IORING_OP_OPENAT] = "openat", [IORING_OP_POLL_ADD] = "poll",
+        [IORING_OP_READ] = "read",         [IORING_OP_RECV] = "recv",     [IORING_OP_RECVMSG] = "recvmsg",
+        [IORING_OP_RENAMEAT] = "renameat", [IORING_OP_SEND] = "send",     [IORING_OP_SENDMSG] = "sendmsg",
+        [IORING_OP_SHUTDOWN] = "shutdown", [IORING_OP_STATX] = "statx",   [IORING_OP_UNLINKAT] = "unlinkat",
+        [IORING_OP_WRITE] = "write",
+};
+
+/* One that has no descriptor has a number there that is less than zero (AT_FDCWD), or is a NOP. */
+static void op_target(const struct coro *coro, struct wait_target *target)
+{
+        const struct op *op = coro->waiter.what;
+
+        if (op->sqe.fd >= 0 && op->sqe.opcode != IORING_OP_NOP)
+                target->fd = op->sqe.fd;
+        if (op->sqe.opcode < sizeof op_names / sizeof *op_names)
+                target->name = op_names[op->sqe.opcode];
+}
+
+static void close_target(const struct coro *coro, struct wait_target *target)
+{
+        target->fd = (int)(intptr_t)coro->waiter.what;
+}
+
+static const struct wait_kind waits_for_op = {.name = "operation", .cut = cut_op, .target = op_target};
+static const struct wait_kind waits_for_op_uncut = {.name = "operation", .target = op_target};
+static const struct wait_kind waits_to_close = {.name = "close", .target = close_target};
 
 /* Submits op and waits for its completion. 0, or the error that kept it from being submitted. */
 static int carry_out(struct sched *sched, struct op *op, const struct wait_kind *kind)
@@ -167,7 +192,9 @@ static void let_fall_idle(struct sched *sched, uint32_t *word, int fd)
                 return;
         self->waiter.what = (void *)(intptr_t)fd;
         list_push(&sched->ring->closers, &self->waiter.link);
-        self->wait = &waits_to_close; /* a cancel can complete an op at once, and wake us before we wait */
+        coro_begin_wait(
+                sched, self,
+                &waits_to_close); /* a cancel can complete an op at once, and wake us before we wait */
         ring_cancel_fd(sched->ring, fd);
         coro_suspend(sched);
 }

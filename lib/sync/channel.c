@@ -1,115 +1,177 @@
-/* channel.c - bounded and rendezvous channels.
+/* channel.c - channels of one loop: rendezvous, bounded, unbounded.
  *
  * Invariants: receivers wait only while the channel is empty and no sender waits; senders wait only while it
- * is full (a rendezvous is always full). A waiting task's value points to its item, or to where it wants it.
- */
+ * is full (a rendezvous is always full, an unbounded one never). A waiting task's value points to its item,
+ * or to where it wants it.
+ *
+ * Items lie in a ring of places. That of an unbounded channel doubles when it is full, and goes when it is
+ * drained, unless it is small. */
 #include <errno.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "sync/sync.h"
+#include "sync/channel.h"
 
-struct ouro_chan {
-        struct sched *sched; /* of the loop whose tasks use it */
-        size_t item_bytes;
-        size_t capacity;
-        size_t first; /* place of the oldest item */
-        size_t count;
-        void *senders;
-        void *receivers;
-        bool closed;
-        char *items;
-        size_t bytes; /* of this whole block */
-};
+enum { KEEP_BYTES = 4096, PLACES_FIRST = 16 };
 
-static const struct wait_kind waits_to_send = {.name = "room in a channel", .cut = sync_cut};
-static const struct wait_kind waits_to_recv = {.name = "an item in a channel", .cut = sync_cut};
+static void target_send(const struct coro *coro, struct wait_target *target)
+{
+        target->object = container_of(coro->waiter.what, struct ouro_chan, senders);
+}
+
+static void target_recv(const struct coro *coro, struct wait_target *target)
+{
+        target->object = container_of(coro->waiter.what, struct ouro_chan, receivers);
+}
+
+static const struct wait_kind waits_to_send = {
+        .name = "room in a channel", .cut = sync_cut, .target = target_send};
+static const struct wait_kind waits_to_recv = {
+        .name = "an item in a channel", .cut = sync_cut, .target = target_recv};
 
 ouro_chan *ouro_chan_new(size_t item_bytes, size_t capacity)
 {
+        size_t places = capacity == OURO_CHAN_UNBOUNDED ? 0 : capacity;
         struct ouro_chan *chan;
         size_t bytes;
 
-        if (__builtin_mul_overflow(item_bytes, capacity, &bytes) ||
+        if (__builtin_mul_overflow(item_bytes, places, &bytes) ||
             __builtin_add_overflow(bytes, sizeof *chan, &bytes))
                 return NULL;
         chan = mem_alloc(bytes);
         if (!chan)
                 return NULL;
         *chan = (struct ouro_chan){.item_bytes = item_bytes, .capacity = capacity, .bytes = bytes};
+        chan->places = places;
+        chan->keep = SIZE_MAX;
         chan->items = (char *)(chan + 1);
+        if (capacity == OURO_CHAN_UNBOUNDED) {
+                chan->places = item_bytes ? 0 : SIZE_MAX; /* nothing needs no room */
+                chan->keep = item_bytes ? KEEP_BYTES / item_bytes : SIZE_MAX;
+                chan->items = NULL;
+        }
         return chan;
+}
+
+static bool has_block(const ouro_chan *chan)
+{
+        return chan->capacity == OURO_CHAN_UNBOUNDED && chan->items;
 }
 
 int ouro_chan_free(ouro_chan *chan)
 {
         if (!chan)
                 return 0;
+        if (chan->shared)
+                return chan->shared->free(chan);
         if (chan->senders || chan->receivers)
                 return -EBUSY;
+        if (has_block(chan))
+                mem_free(chan->items, chan->places * chan->item_bytes);
         mem_free(chan, chan->bytes);
         return 0;
 }
 
-static inline void copy_item(const ouro_chan *chan, void *to, const void *from)
-{
-        if (likely(chan->item_bytes == sizeof(uint64_t)))
-                memcpy(to, from, sizeof(uint64_t));
-        else if (chan->item_bytes)
-                memcpy(to, from, chan->item_bytes);
-}
-
 static inline size_t wrap(const ouro_chan *chan, size_t place)
 {
-        return place >= chan->capacity ? place - chan->capacity : place;
+        return place >= chan->places ? place - chan->places : place;
 }
 
 static inline void put_item(ouro_chan *chan, const void *item)
 {
-        copy_item(chan, chan->items + wrap(chan, chan->first + chan->count) * chan->item_bytes, item);
+        chan_copy_item(chan, chan->items + wrap(chan, chan->first + chan->count) * chan->item_bytes, item);
         chan->count++;
+        if (unlikely(chan->count > chan->longest))
+                chan->longest = chan->count;
+}
+
+/* There is no place left. 0: now there is. */
+static __attribute__((noinline)) int grow(ouro_chan *chan)
+{
+        size_t to = chan->places ? chan->places : PLACES_FIRST / 2, bytes, behind;
+        char *items;
+
+        if (chan->capacity != OURO_CHAN_UNBOUNDED)
+                return -EAGAIN;
+        if (__builtin_mul_overflow(to, (size_t)2, &to) ||
+            __builtin_mul_overflow(to, chan->item_bytes, &bytes))
+                return -ENOMEM;
+        items = mem_alloc(bytes);
+        if (!items)
+                return -ENOMEM;
+        if (chan->items) { /* full: the items from first to the end of the block, then the others */
+                behind = (chan->places - chan->first) * chan->item_bytes;
+                memcpy(items, chan->items + chan->first * chan->item_bytes, behind);
+                memcpy(items + behind, chan->items, chan->first * chan->item_bytes);
+                mem_free(chan->items, chan->places * chan->item_bytes);
+        }
+        chan->items = items;
+        chan->places = to;
+        chan->first = 0;
+        return 0;
+}
+
+/* Unbounded, larger than it keeps: gives its places back if it is drained. */
+static __attribute__((noinline)) void shrink(ouro_chan *chan)
+{
+        if (chan->count > 0)
+                return;
+        mem_free(chan->items, chan->places * chan->item_bytes);
+        chan->items = NULL;
+        chan->places = chan->first = 0;
 }
 
 static inline void take_item(ouro_chan *chan, void *ret_item)
 {
-        copy_item(chan, ret_item, chan->items + chan->first * chan->item_bytes);
+        chan_copy_item(chan, ret_item, chan->items + chan->first * chan->item_bytes);
         chan->first = wrap(chan, chan->first + 1);
         chan->count--;
+        if (unlikely(chan->places > chan->keep))
+                shrink(chan);
 }
 
-/* A loop uses the channel for the first time, or after another one that has left it. */
-static int adopt(struct sched *sched, ouro_chan *chan)
+enum { IS_SHARED = 1 };
+
+/* It is not this loop's, as far as we know: 0 if it is from here on, for the first time or after another loop
+ * has left it. */
+static __attribute__((noinline)) int adopt(struct sched *sched, ouro_chan *chan, const void *item)
 {
+        if (chan && chan->shared)
+                return item || !chan->item_bytes ? IS_SHARED : -EINVAL;
+        if (!sched)
+                return -EPERM;
+        if (!chan || (!item && chan->item_bytes))
+                return -EINVAL;
+        if (chan->sched == sched) /* its items have no bytes */
+                return 0;
         if (chan->senders || chan->receivers)
                 return -EPERM;
         chan->sched = sched;
         return 0;
 }
 
-/* 0, or why the call makes no sense. An item of no bytes needs no memory. */
+/* 0; IS_SHARED; or why the call makes no sense. An item of no bytes needs no memory. */
 static inline int refuse(struct sched *sched, ouro_chan *chan, const void *item)
 {
-        if (unlikely(!sched))
-                return -EPERM;
-        if (unlikely(!chan || (!item && chan->item_bytes)))
-                return -EINVAL;
-        return likely(chan->sched == sched) ? 0 : adopt(sched, chan);
+        return likely(chan && item && sched && chan->sched == sched) ? 0 : adopt(sched, chan, item);
 }
 
-/* 0, -EPIPE, or -EAGAIN: full, and nobody takes it. */
+/* 0, -EPIPE, -ENOMEM, or -EAGAIN: full, and nobody takes it. */
 static inline int send_now(struct sched *sched, ouro_chan *chan, const void *item)
 {
         struct ouro_list *node;
+        int error;
 
         if (unlikely(chan->closed))
                 return -EPIPE;
         if ((node = queue_pop(&chan->receivers))) {
-                copy_item(chan, (void *)sync_coro(node)->value, item);
+                chan->received++;
+                chan_copy_item(chan, (void *)sync_coro(node)->value, item);
                 coro_wake(sched, sync_coro(node), 0);
                 return 0;
         }
-        if (chan->count == chan->capacity)
-                return -EAGAIN;
+        if (unlikely(chan->count == chan->places) && (error = grow(chan)) < 0)
+                return error;
         put_item(chan, item);
         return 0;
 }
@@ -121,6 +183,7 @@ static inline int recv_now(struct sched *sched, ouro_chan *chan, void *ret_item)
 
         if (chan->count > 0) {
                 take_item(chan, ret_item);
+                chan->received++;
                 if ((node = queue_pop(&chan->senders))) {
                         put_item(chan, (void *)sync_coro(node)->value);
                         coro_wake(sched, sync_coro(node), 0);
@@ -128,7 +191,8 @@ static inline int recv_now(struct sched *sched, ouro_chan *chan, void *ret_item)
                 return 0;
         }
         if ((node = queue_pop(&chan->senders))) { /* a rendezvous */
-                copy_item(chan, ret_item, (void *)sync_coro(node)->value);
+                chan->received++;
+                chan_copy_item(chan, ret_item, (void *)sync_coro(node)->value);
                 coro_wake(sched, sync_coro(node), 0);
                 return 0;
         }
@@ -140,7 +204,9 @@ int ouro_chan_try_send(ouro_chan *chan, const void *item)
         struct sched *sched = sched_current;
         int error = refuse(sched, chan, item);
 
-        return error < 0 ? error : send_now(sched, chan, item);
+        if (likely(error == 0))
+                return send_now(sched, chan, item);
+        return error < 0 ? error : chan->shared->send(chan, item, false);
 }
 
 int ouro_chan_try_recv(ouro_chan *chan, void *ret_item)
@@ -148,7 +214,9 @@ int ouro_chan_try_recv(ouro_chan *chan, void *ret_item)
         struct sched *sched = sched_current;
         int error = refuse(sched, chan, ret_item);
 
-        return error < 0 ? error : recv_now(sched, chan, ret_item);
+        if (likely(error == 0))
+                return recv_now(sched, chan, ret_item);
+        return error < 0 ? error : chan->shared->recv(chan, ret_item, false);
 }
 
 int ouro_chan_send(ouro_chan *chan, const void *item)
@@ -156,13 +224,14 @@ int ouro_chan_send(ouro_chan *chan, const void *item)
         struct sched *sched = sched_current;
         int error = refuse(sched, chan, item);
 
-        if (unlikely(error < 0))
-                return error;
+        if (unlikely(error))
+                return error < 0 ? error : chan->shared->send(chan, item, true);
         if (unlikely(sched->current->interrupt))
                 return sched->current->interrupt;
         error = send_now(sched, chan, item);
         if (likely(error != -EAGAIN))
-                return error;
+                return coro_spend_int(sched, error);
+        chan->send_waits++;
         sched->current->value = (intptr_t)item;
         return sync_wait(sched, &chan->senders, &waits_to_send);
 }
@@ -172,13 +241,14 @@ int ouro_chan_recv(ouro_chan *chan, void *ret_item)
         struct sched *sched = sched_current;
         int error = refuse(sched, chan, ret_item);
 
-        if (unlikely(error < 0))
-                return error;
+        if (unlikely(error))
+                return error < 0 ? error : chan->shared->recv(chan, ret_item, true);
         if (unlikely(sched->current->interrupt))
                 return sched->current->interrupt;
         error = recv_now(sched, chan, ret_item);
         if (likely(error != -EAGAIN))
-                return error;
+                return coro_spend_int(sched, error);
+        chan->recv_waits++;
         sched->current->value = (intptr_t)ret_item;
         return sync_wait(sched, &chan->receivers, &waits_to_recv);
 }
@@ -188,8 +258,8 @@ int ouro_chan_close(ouro_chan *chan)
         struct sched *sched = sched_current;
         int error = refuse(sched, chan, chan);
 
-        if (error < 0)
-                return error;
+        if (error)
+                return error < 0 ? error : chan->shared->close(chan);
         if (chan->closed)
                 return -EPIPE;
         chan->closed = true;
@@ -200,5 +270,38 @@ int ouro_chan_close(ouro_chan *chan)
 
 size_t ouro_chan_len(const ouro_chan *chan)
 {
-        return chan ? chan->count : 0;
+        if (!chan)
+                return 0;
+        return chan->shared ? chan->shared->len(chan) : chan->count;
+}
+
+int ouro_chan_stats(ouro_chan *chan, struct ouro_channel_stats *ret_stats)
+{
+        struct ouro_channel_stats stats = {.size = sizeof stats};
+        int error = refuse(sched_current, chan, chan);
+        size_t size;
+
+        if (error < 0)
+                return error;
+        if (!ret_stats)
+                return -EINVAL;
+        size = ret_stats->size; /* of an older header: it gets what it knows */
+        if (size < sizeof size || size > sizeof stats)
+                return -EINVAL;
+        if (error == IS_SHARED) {
+                chan->shared->stats(chan, &stats);
+        } else {
+                stats.received = chan->received;
+                stats.sent = chan->received + chan->count;
+                stats.len = chan->count;
+                stats.capacity = chan->capacity;
+                stats.longest = chan->longest;
+                stats.senders_waiting = queue_len(chan->senders);
+                stats.receivers_waiting = queue_len(chan->receivers);
+                stats.send_waits = chan->send_waits;
+                stats.recv_waits = chan->recv_waits;
+        }
+        stats.size = size;
+        memcpy(ret_stats, &stats, size);
+        return 0;
 }

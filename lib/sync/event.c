@@ -23,7 +23,9 @@ int ouro_event_wait(struct ouro_event *event)
                 return error;
         if (sched->current->interrupt)
                 return sched->current->interrupt;
-        return event->is_set ? 0 : sync_wait(sched, &event->waiters, &waits_for_event);
+        if (event->is_set)
+                return coro_spend_int(sched, 0);
+        return sync_wait(sched, &event->waiters, &waits_for_event);
 }
 
 int ouro_event_set(struct ouro_event *event)

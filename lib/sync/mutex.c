@@ -60,7 +60,7 @@ static int lock_as(struct ouro_mutex *mutex, const struct wait_kind *kind)
                 return sched->current->interrupt;
         if (likely(!mutex->owner)) {
                 own(mutex, task_of(sched->current));
-                return 0;
+                return coro_spend_int(sched, 0);
         }
         error = refuse_held(sched, mutex);
         if (error < 0)

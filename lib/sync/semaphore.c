@@ -36,7 +36,8 @@ int ouro_semaphore_acquire(struct ouro_semaphore *semaphore)
         if (sched->current->interrupt)
                 return sched->current->interrupt;
         error = ouro_semaphore_try_acquire(semaphore);
-        return error != -EAGAIN ? error : sync_wait(sched, &semaphore->waiters, &waits_for_unit);
+        return error != -EAGAIN ? coro_spend_int(sched, error)
+                                : sync_wait(sched, &semaphore->waiters, &waits_for_unit);
 }
 
 int ouro_semaphore_release(struct ouro_semaphore *semaphore)

@@ -138,8 +138,7 @@ static void wake_up(struct ouro_loop *loop)
         pollers_ignore(loop);
         if (embed->asleep) {
                 inbox_get_up(loop);
-                if (loop->virtual_clock) /* held by the kernel or by jobs, it runs with real time */
-                        loop->now_ns += loop_real_ns() - embed->asleep_ns;
+                loop_slept(loop, embed->asleep_ns);
         }
         embed->asleep = false;
         loop->now_fresh = false;
@@ -232,9 +231,9 @@ static bool pass(struct ouro_loop *loop)
                 loop->embed->ended = true;
                 return true;
         }
-        idle = !loop->sched.ready && inbox_empty(loop);
+        idle = !sched_busy(&loop->sched) && inbox_empty(loop);
         loop_pass(loop, 0);
-        return idle && !loop->sched.ready && inbox_empty(loop);
+        return idle && !sched_busy(&loop->sched) && inbox_empty(loop);
 }
 
 int ouro_loop_step(ouro_loop *loop)

@@ -129,7 +129,7 @@ int ouro_gather(const ouro_task *tasks, size_t n, intptr_t *ret_results)
         }
         error = read_results(tasks, n, ret_results);
         consume_all(loop, tasks, n);
-        return cut < 0 ? cut_because(task_self(loop), cut) : error;
+        return cut < 0 ? cut_because(task_self(loop), cut) : coro_spend_int(&loop->sched, error);
 }
 
 /* ---- one, for a limited time ---- */
@@ -165,7 +165,7 @@ intptr_t ouro_wait_for(ouro_task handle, int64_t ns)
         result = task_consume(loop, task);
         task_release(loop, task);
         if (cut == 0 || result != -ECANCELED)
-                return result;
+                return coro_spend(&loop->sched, result);
         return self->coro.interrupt ? self->coro.interrupt : -ETIME;
 }
 
@@ -218,8 +218,19 @@ static void cut_completions(struct sched *sched, struct coro *coro, int interrup
         coro_wake(sched, coro, interrupt);
 }
 
-static const struct wait_kind waits_for_first = {.name = "the first of several tasks",
-                                                 .cut = cut_completions};
+/* Only if a single one is left does the wait depend on a certain task. */
+static void completions_target(const struct coro *coro, struct wait_target *target)
+{
+        const struct ouro_completions *set = coro->waiter.what;
+
+        target->object = set;
+        for (size_t i = 0; i < set->n && set->left == 1; i++)
+                if (set->watches[i].task)
+                        target->holder = &set->watches[i].task->coro;
+}
+
+static const struct wait_kind waits_for_first = {
+        .name = "the first of several tasks", .cut = cut_completions, .target = completions_target};
 
 static bool is_no_task(ouro_task handle)
 {
@@ -316,7 +327,7 @@ ssize_t ouro_completions_next(ouro_completions *set)
         }
         done = set->first_done;
         set->first_done = set->watches[done].next_done;
-        return (ssize_t)done;
+        return coro_spend(&loop->sched, (ssize_t)done);
 }
 
 void ouro_completions_free(ouro_completions *set)

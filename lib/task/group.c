@@ -71,8 +71,22 @@ static void cut_join(struct sched *sched, struct coro *coro, int interrupt)
         coro_wake(sched, coro, interrupt);
 }
 
-static const struct wait_kind waits_for_members = {.name = "members of its group", .cut = cut_join};
-static const struct wait_kind waits_for_members_uncut = {.name = "members of its group"};
+/* Only if a single member lives does the wait depend on a certain task. */
+static void join_target(const struct coro *coro, struct wait_target *target)
+{
+        const struct ouro_group *group = coro->waiter.what;
+        const struct ouro_list *node = group->members.next;
+
+        target->object = group;
+        for (; group->live == 1 && node != &group->members; node = node->next)
+                if (container_of(node, const struct task, member)->state == TASK_ALIVE)
+                        target->holder = &container_of(node, const struct task, member)->coro;
+}
+
+static const struct wait_kind waits_for_members = {
+        .name = "members of its group", .cut = cut_join, .target = join_target};
+static const struct wait_kind waits_for_members_uncut = {.name = "members of its group",
+                                                         .target = join_target};
 
 static enum ouro_reason why(const struct ouro_group *group, int interrupt)
 {
@@ -129,7 +143,9 @@ int ouro_group_close(struct ouro_group *group)
         struct ouro_loop *loop = loop_here();
         int error = may_leave(loop, group ? &group->context : NULL, CONTEXT_GROUP);
 
-        return error < 0 ? error : close_group(loop, task_self(loop), group);
+        if (error < 0)
+                return error;
+        return coro_spend_int(&loop->sched, close_group(loop, task_self(loop), group));
 }
 
 void ouro_group_leave(struct ouro_group *group)

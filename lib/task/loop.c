@@ -10,7 +10,8 @@
 #include "task/task.h"
 
 enum {
-        SPIN_LOOKS = 32, /* at the inbox, before the clock is read */
+        SPIN_LOOKS = 32,   /* at the inbox, before the clock is read */
+        BLIND_PASSES = 16, /* at the most, in which nobody looks at the clock */
 };
 
 static const int64_t TRIM_NS = 1000 * 1000 * 1000; /* stacks idle for so long give their pages back */
@@ -30,9 +31,23 @@ int64_t loop_now(struct ouro_loop *loop)
         if (!loop->now_fresh) {
                 loop->now_fresh = true;
                 if (!loop->virtual_clock)
-                        loop->now_ns = loop_real_ns();
+                        loop->sched.look_ns = loop->now_ns = loop_real_ns();
         }
         return loop->now_ns;
+}
+
+/* A look for those who will want to know since when a task waits. It is no reading that a pass shares: what a
+ * task computes before the first sleep of its pass must not count as slept without need. */
+static void look_at_clock(struct ouro_loop *loop)
+{
+        loop->blind_passes = 0;
+        if (!loop->now_fresh && !loop->virtual_clock)
+                loop->sched.look_ns = loop_real_ns();
+}
+
+static void set_virtual_clock(struct ouro_loop *loop, int64_t ns)
+{
+        loop->sched.look_ns = loop->now_ns = ns;
 }
 
 int64_t ouro_now(void)
@@ -87,7 +102,7 @@ static bool spin(struct ouro_loop *loop)
                         relax();
                 }
                 ring_wait(&loop->ring, 0);
-                if (loop->sched.ready)
+                if (sched_busy(&loop->sched))
                         return true;
         } while (loop_real_ns() < end_ns);
         spin_failed(&loop->spin);
@@ -111,8 +126,8 @@ static bool jump(struct ouro_loop *loop)
         if (!loop->virtual_clock || loop->ring.in_flight > 0 || loop->jobs_out > 0 ||
             wheel_empty(&loop->wheel))
                 return false;
-        while (!loop->sched.ready && !wheel_empty(&loop->wheel)) {
-                loop->now_ns = wheel_next(&loop->wheel);
+        while (!sched_busy(&loop->sched) && !wheel_empty(&loop->wheel)) {
+                set_virtual_clock(loop, wheel_next(&loop->wheel));
                 fire_due(loop);
         }
         return true;
@@ -135,6 +150,13 @@ int64_t loop_may_sleep_ns(struct ouro_loop *loop)
         return loop->trim_at_ns ? least(ns, TRIM_NS) : ns;
 }
 
+void loop_slept(struct ouro_loop *loop, int64_t began_ns)
+{
+        loop->now_fresh = false;
+        if (loop->virtual_clock) /* held by the kernel or by jobs, it runs with real time */
+                set_virtual_clock(loop, loop->now_ns + loop_real_ns() - began_ns);
+}
+
 /* Sleeps in the kernel, unless the inbox has something; limit_ns less than zero: for ever. */
 static int sleep_in_ring(struct ouro_loop *loop, int64_t limit_ns)
 {
@@ -149,9 +171,7 @@ static int sleep_in_ring(struct ouro_loop *loop, int64_t limit_ns)
         pollers_ignore(loop);
         if (asleep)
                 inbox_get_up(loop);
-        loop->now_fresh = false;
-        if (loop->virtual_clock) /* held by the kernel or by jobs, it runs with real time */
-                loop->now_ns += loop_real_ns() - began_ns;
+        loop_slept(loop, began_ns);
         return error;
 }
 
@@ -192,16 +212,19 @@ void loop_pass(struct ouro_loop *loop, int64_t limit_ns)
         inbox_take(loop);
         loop->now_fresh = false;
         fire_due(loop);
-        if (loop->sched.ready || loop->taken) {
+        if (unlikely(++loop->blind_passes >= BLIND_PASSES))
+                look_at_clock(loop);
+        if (sched_busy(&loop->sched) || loop->taken) {
                 error = ring_wait(&loop->ring, 0);
         } else if (limit_ns == 0 || !spin(loop)) {
                 if (loop->virtual_clock) /* nothing may be on its way when time jumps */
                         error = ring_wait(&loop->ring, 0);
-                if (error == 0 && !loop->sched.ready && inbox_empty(loop) && !jump(loop) && !relieve(loop) &&
-                    !run_within(loop)) {
+                if (error == 0 && !sched_busy(&loop->sched) && inbox_empty(loop) && !jump(loop) &&
+                    !relieve(loop) && !run_within(loop)) {
                         trim_stacks(loop);
                         error = sleep_in_ring(loop, limit_ns);
                         fire_due(loop);
+                        look_at_clock(loop);
                 }
         }
         if (error < 0)

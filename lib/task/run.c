@@ -17,7 +17,7 @@ static const int64_t SPIN_DEFAULT_NS = 20 * 1000;
  */
 static bool only_stuck_ops(struct ouro_loop *loop)
 {
-        return !loop->sched.ready && wheel_empty(&loop->wheel) && loop->jobs_out == 0 &&
+        return !sched_busy(&loop->sched) && wheel_empty(&loop->wheel) && loop->jobs_out == 0 &&
                ring_all_cancelled(&loop->ring);
 }
 
@@ -135,7 +135,7 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         loop->sched.ended = task_ended;
         loop->sched.name = task_name_of;
         loop->virtual_clock = options->clock == OURO_CLOCK_VIRTUAL;
-        loop->now_ns = loop->virtual_clock ? 0 : loop_real_ns();
+        loop->sched.look_ns = loop->now_ns = loop->virtual_clock ? 0 : loop_real_ns();
         loop->spin.ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
         loop->drain_ns = options->drain_ns ? options->drain_ns : OURO_SEC(10);
         loop->thread = pthread_self();

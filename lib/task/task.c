@@ -67,7 +67,7 @@ struct task *task_create_job(struct ouro_loop *loop, const struct ouro_site *sit
         if (unlikely(!task))
                 return NULL;
         task->job = 1;
-        task->coro.wait = kind;
+        coro_begin_wait(&loop->sched, &task->coro, kind);
         task->coro.stack = STACK_NONE;
         task->coro.waiter.what = job;
         task->coro.interrupt = 0;
@@ -305,16 +305,24 @@ const char *task_name_of(const struct coro *coro)
 
 /* ---- waiting ---- */
 
+static struct task *task_waited_for(const struct coro *coro)
+{
+        return (struct task *)((uintptr_t)coro->waiter.what & ~(uintptr_t)TAG_MASK);
+}
+
 static void cut_waiter(struct sched *sched, struct coro *coro, int interrupt)
 {
-        struct task *target = (struct task *)((uintptr_t)coro->waiter.what & ~(uintptr_t)TAG_MASK);
-
-        queue_remove(&target->waiters, &coro->waiter.link);
+        queue_remove(&task_waited_for(coro)->waiters, &coro->waiter.link);
         coro_wake(sched, coro, interrupt);
 }
 
-static const struct wait_kind waits_for_task = {.name = "task", .cut = cut_waiter};
-static const struct wait_kind waits_for_task_uncut = {.name = "task"};
+static void waiter_target(const struct coro *coro, struct wait_target *target)
+{
+        target->holder = &task_waited_for(coro)->coro;
+}
+
+static const struct wait_kind waits_for_task = {.name = "task", .cut = cut_waiter, .target = waiter_target};
+static const struct wait_kind waits_for_task_uncut = {.name = "task", .target = waiter_target};
 
 static inline intptr_t wait_in_queue(struct ouro_loop *loop, struct task *task, unsigned tag,
                                      const struct wait_kind *kind)
@@ -354,7 +362,7 @@ intptr_t ouro_await(ouro_task handle)
         if (unlikely(error < 0))
                 return error;
         if (task->state == TASK_ENDED)
-                return task_consume(loop, task);
+                return coro_spend(&loop->sched, task_consume(loop, task));
         return wait_in_queue(loop, task, TAG_AWAIT, &waits_for_task);
 }
 
@@ -370,8 +378,10 @@ int ouro_wait(ouro_task handle)
                 return loop->sched.current->interrupt;
         task = task_find(loop, handle);
         error = refuse(loop, task);
-        if (error < 0 || task->state == TASK_ENDED)
+        if (unlikely(error < 0))
                 return error;
+        if (task->state == TASK_ENDED)
+                return coro_spend_int(&loop->sched, 0);
         return (int)wait_in_queue(loop, task, TAG_LOOK, &waits_for_task);
 }
 

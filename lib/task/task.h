@@ -55,7 +55,7 @@ struct task {
 _Static_assert(sizeof(struct task) == 128, "two cache lines: 192 bytes cost three times as much a task");
 
 enum task_flag {
-        TASK_MORE = 1, /* site lies in a struct task_more */
+        TASK_MORE = 1, /* site lies in a struct task_more; CORO_LOW is the other bit that is in use */
 };
 
 /* What only some tasks need. */
@@ -108,6 +108,7 @@ struct ouro_loop {
         bool virtual_clock;
         bool main_done;
         bool reports_overflow;
+        unsigned blind_passes; /* since the clock was looked at, at the most */
         struct task *main;
         intptr_t main_result;
         struct coro *free_tasks; /* by coro.next */
@@ -287,6 +288,7 @@ void loop_pass(struct ouro_loop *loop, int64_t limit_ns);
 
 /* How long it may sleep, for its timers and its stacks' sake. Less than zero: for ever. */
 int64_t loop_may_sleep_ns(struct ouro_loop *loop);
+void loop_slept(struct ouro_loop *loop, int64_t began_ns); /* since then, by loop_real_ns() */
 
 /* ---- run.c ---- */
 extern unsigned loop_forks; /* that this process comes from, since the library was loaded */

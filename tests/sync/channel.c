@@ -123,7 +123,7 @@ Test(chan, too_large_is_not_made)
 {
         cr_assert_null(ouro_chan_new(SIZE_MAX, 2));
         cr_assert_null(ouro_chan_new(SIZE_MAX / 2, 2));
-        cr_assert_null(ouro_chan_new(1, SIZE_MAX));
+        cr_assert_null(ouro_chan_new(1, SIZE_MAX - 1));
         cr_assert_null(ouro_chan_new(1ull << 33, 1ull << 33));
 }
 

@@ -14,10 +14,17 @@ extern "C" {
 
 typedef struct ouro_chan ouro_chan;
 
+/* A capacity: it grows as long as there is memory. Nothing slows its senders down: choose it where something
+ * else bounds what is sent. */
+#define OURO_CHAN_UNBOUNDED SIZE_MAX
+
 /**
  * ouro_chan_new - make a channel
  * @item_bytes: size of an item, copied in and out; 0 for a bare signal
- * @capacity: items it holds; 0: a rendezvous, where a send waits for its receiver
+ * @capacity: items it holds; 0: a rendezvous, where a send waits for its receiver; OURO_CHAN_UNBOUNDED: no
+ * limit, and no send waits
+ *
+ * An unbounded channel gives back memory as it is drained.
  *
  * Returns: a channel to be freed by ouro_chan_free(), or NULL: out of memory, or the product overflows.
  * Threads: from anywhere; it belongs to the loop that first uses it.
@@ -37,7 +44,8 @@ OURO_API int ouro_chan_free(ouro_chan *chan);
  * @chan: a channel
  * @item: item_bytes bytes, copied before the call returns 0
  *
- * Returns: 0; -EPIPE: closed; -EINVAL: NULL; -ECANCELED or -ETIME: the item was not sent.
+ * Returns: 0; -EPIPE: closed; -EINVAL: NULL; -ENOMEM: an unbounded one cannot grow; -ECANCELED or -ETIME: the
+ * item was not sent.
  */
 OURO_API int ouro_chan_send(ouro_chan *chan, const void *item);
 
@@ -55,7 +63,7 @@ OURO_API int ouro_chan_recv(ouro_chan *chan, void *ret_item);
  * @chan: a channel
  * @item: item_bytes bytes
  *
- * Returns: 0; -EAGAIN: full (a rendezvous: nobody is receiving); -EPIPE, -EINVAL.
+ * Returns: 0; -EAGAIN: full (a rendezvous: nobody is receiving); -EPIPE, -EINVAL, -ENOMEM.
  */
 OURO_API int ouro_chan_try_send(ouro_chan *chan, const void *item);
 
@@ -83,6 +91,30 @@ OURO_API int ouro_chan_close(ouro_chan *chan);
  * @chan: a channel
  */
 OURO_API size_t ouro_chan_len(const ouro_chan *chan);
+
+struct ouro_channel_stats {
+        size_t size;       /* sizeof(struct ouro_channel_stats), set by the caller */
+        uint64_t sent;     /* items, since it was made */
+        uint64_t received; /* those that were taken out, or handed over from task to task */
+        size_t len;        /* items in it now */
+        size_t capacity;
+        size_t longest; /* the most items at once */
+        size_t senders_waiting;
+        size_t receivers_waiting;
+        uint64_t send_waits; /* sends that had to wait */
+        uint64_t recv_waits;
+};
+
+/**
+ * ouro_chan_stats - what a channel has done and holds
+ * @chan: a channel
+ * @ret_stats: its size set
+ *
+ * Counting those who wait takes as long as there are of them. A struct of an older header gets what it knows.
+ *
+ * Returns: 0; -EINVAL: NULL, or larger than this library knows.
+ */
+OURO_API int ouro_chan_stats(ouro_chan *chan, struct ouro_channel_stats *ret_stats);
 
 #ifdef __cplusplus
 } /* extern "C" */
