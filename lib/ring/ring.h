@@ -55,6 +55,7 @@ struct ring_config {
         unsigned entries;
         unsigned kernel;
         unsigned kernel_workers;
+        bool polled; /* somebody else's loop will poll ring_descriptor() */
 };
 
 /* Opens it on a given backend. 0, or a negated errno: see backend.h. */

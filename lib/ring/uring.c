@@ -25,7 +25,12 @@
 
 enum { WORKERS_DEFAULT = 16 };
 
-/* Setup flags from the most wanted form to the plainest, with the kernel that brought them. */
+/* Setup flags from the most wanted form to the plainest, with the kernel that brought them.
+ *
+ * Under DEFER_TASKRUN what is done stays unseen until we enter: whoever sleeps in a poll of the ring is not
+ * woken, and a registered eventfd is not always rung when what completes was itself a read of an eventfd
+ * (tried with 6.18). So a ring that somebody else polls does without; the kernel then ends that sleep, which
+ * shows as EINTR where it is an epoll_wait(). */
 static const struct {
         unsigned kernel, flags;
 } forms[] = {
@@ -312,7 +317,8 @@ static int set_up(struct ring *ring, const struct ring_config *config)
         for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
                 struct io_uring_params params = {.flags = forms[i].flags};
 
-                if (!has(ring, forms[i].kernel))
+                if (!has(ring, forms[i].kernel) ||
+                    (config->polled && (forms[i].flags & IORING_SETUP_DEFER_TASKRUN)))
                         continue;
                 error = io_uring_queue_init_params(config->entries, &uring->ring, &params);
                 if (error != -EINVAL)

@@ -157,7 +157,7 @@ int ouro_loop_open(const struct ouro_options *options, ouro_fn *main_fn, void *a
         embed = mem_calloc(sizeof *embed);
         if (!embed)
                 return -ENOMEM;
-        error = loop_open(options, main_fn, arg, &loop);
+        error = loop_open(options, main_fn, arg, true, &loop);
         if (error == 0) {
                 error = open_descriptors(embed, &loop->ring);
                 if (error == 0) {

@@ -221,6 +221,8 @@ void loop_pass(struct ouro_loop *loop, int64_t limit_ns)
                         error = ring_wait(&loop->ring, 0);
                 if (error == 0 && !sched_busy(&loop->sched) && inbox_empty(loop) && !jump(loop) &&
                     !relieve(loop) && !run_within(loop)) {
+                        if (unlikely(loop->member != NULL))
+                                loops_look(loop);
                         trim_stacks(loop);
                         error = sleep_in_ring(loop, limit_ns);
                         fire_due(loop);

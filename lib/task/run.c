@@ -105,8 +105,6 @@ bool loop_run(struct ouro_loop *loop)
         sched_current = &loop->sched;
         while (!loop->main_done) {
                 sched_run(&loop->sched, LOOP_BUDGET);
-                if (unlikely(loop->member != NULL))
-                        loops_look(loop);
                 if (!loop->main_done)
                         loop_pass(loop, -1);
         }
@@ -213,10 +211,8 @@ static int create_main(struct ouro_loop *loop, ouro_fn *fn, void *arg)
 /* With a loop that is nobody's yet. */
 static int set_up(struct ouro_loop *loop, const struct ouro_options *options, ouro_fn *main_fn, void *arg)
 {
-        int error;
+        int error = choose_backend(loop, options);
 
-        init_loop(loop, options);
-        error = choose_backend(loop, options);
         if (error < 0)
                 return error;
         error = create_main(loop, main_fn, arg);
@@ -230,7 +226,8 @@ static int set_up(struct ouro_loop *loop, const struct ouro_options *options, ou
         return 0;
 }
 
-int loop_open(const struct ouro_options *given, ouro_fn *main_fn, void *arg, struct ouro_loop **ret_loop)
+int loop_open(const struct ouro_options *given, ouro_fn *main_fn, void *arg, bool polled,
+              struct ouro_loop **ret_loop)
 {
         static pthread_once_t once = PTHREAD_ONCE_INIT;
         struct ouro_options options = OURO_OPTIONS_INIT;
@@ -249,6 +246,8 @@ int loop_open(const struct ouro_options *given, ouro_fn *main_fn, void *arg, str
         loop = mem_alloc_lines(sizeof *loop);
         if (!loop)
                 return -ENOMEM;
+        init_loop(loop, &options);
+        loop->polled = polled;
         error = set_up(loop, &options, main_fn, arg);
         if (error < 0)
                 loop_free(loop);
@@ -261,7 +260,7 @@ intptr_t ouro_run_with(const struct ouro_options *given, ouro_fn *main_fn, void 
 {
         int saved_errno = errno;
         struct ouro_loop *loop;
-        intptr_t result = loop_open(given, main_fn, arg, &loop);
+        intptr_t result = loop_open(given, main_fn, arg, false, &loop);
 
         if (result == 0) {
                 bool clean =

@@ -108,6 +108,7 @@ struct ouro_loop {
         bool virtual_clock;
         bool main_done;
         bool reports_overflow;
+        bool polled; /* it has a ring_descriptor() that somebody else's loop polls */
         unsigned blind_passes; /* since the clock was looked at, at the most */
         struct task *main;
         intptr_t main_result;
@@ -294,7 +295,8 @@ void loop_slept(struct ouro_loop *loop, int64_t began_ns); /* since then, by loo
 extern unsigned loop_forks; /* that this process comes from, since the library was loaded */
 
 /* Makes a loop for this thread, its main task ready. given may be NULL. 0, or what ouro_run() returns. */
-int loop_open(const struct ouro_options *given, ouro_fn *main_fn, void *arg, struct ouro_loop **ret_loop);
+int loop_open(const struct ouro_options *given, ouro_fn *main_fn, void *arg, bool polled,
+              struct ouro_loop **ret_loop);
 
 /* Runs it until main has returned and all else has ended. False: the kernel keeps some of its memory. */
 bool loop_run(struct ouro_loop *loop);
@@ -317,7 +319,7 @@ static inline bool loop_is_mine(const struct ouro_loop *loop)
 }
 
 /* ---- loops.c ---- */
-void loops_look(struct ouro_loop *loop); /* after each pass of one of them */
+void loops_look(struct ouro_loop *loop); /* one of several, before each sleep */
 
 /* ---- inbox.c ---- */
 /* Sends a chain, linked by next from the newest to the oldest. False: the run has ended. From any thread. */

@@ -178,7 +178,8 @@ OURO_API int ouro_loop_open(const struct ouro_options *options, ouro_fn *main_fn
  * Poll it for reading, level-triggered, or let epoll(7), libuv, GLib do so. It is readable when an operation
  * has completed, a timer is due, a message has come from another thread, or the last step has left something
  * to do; and from the beginning. Only ouro_loop_step() makes it unreadable. It may be polled on any
- * thread, but the steps belong to one.
+ * thread, but the steps belong to one. On io_uring, epoll_wait() may return EINTR where it would otherwise
+ * have slept on a little: call it again, as after any signal.
  *
  * Returns: the descriptor, the loop's own; -EINVAL: NULL, or a loop of ouro_run(). Threads: from anywhere.
  */
