@@ -31,7 +31,8 @@ static void fire(struct ouro_loop *loop, struct loop_timer *timer)
                 return;
         }
         atomic_store(&more->late, true);
-        task_cancel(loop, more->job->task, OURO_CANCEL_TIME);
+        task_cancel(loop, more->job->task,
+                    &(struct cause){.reason = OURO_CANCEL_TIME, .origin = task_handle(more->job->task)});
 }
 
 void job_arm_deadline(struct ouro_loop *loop, struct job_more *more)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/futex.h"
 #include "base/log.h"
 #include "base/futex.h"
 #include "executors/job.h"

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/futex.h"
 #include "base/options.h"
 #include "base/cpus.h"
 #include "base/futex.h"

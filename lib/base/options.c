@@ -5,8 +5,6 @@
 
 #include "base/options.h"
 
-enum { OPTIONS_MOST = 1 << 16 }; /* larger: not a size, but memory that was never filled in */
-
 static bool is_zero(const unsigned char *bytes, size_t n)
 {
         for (size_t i = 0; i < n; i++)

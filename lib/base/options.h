@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+enum { OPTIONS_MOST = 1 << 16 }; /* larger: not a size, but memory that was never filled in */
+
 /* Copies src, which begins with its size, to dst; dst_bytes is stored as dst's size. 0, or -EINVAL: no size,
  * or something is set that is not known here. */
 int options_read(void *dst, size_t dst_bytes, const void *src);

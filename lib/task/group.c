@@ -13,9 +13,12 @@ struct ouro_group *ouro_group_open(struct ouro_group *group, int flags, int *ret
 
         if (unlikely(!group))
                 return NULL;
-        *group = (struct ouro_group){
-                .context = {.kind = CONTEXT_GROUP}, .flags = flags, .ret_error = ret_error};
+        group->context = (struct ouro_context){.kind = CONTEXT_GROUP};
         list_init(&group->members);
+        group->live = 0;
+        group->error = 0;
+        group->flags = flags;
+        group->ret_error = ret_error;
         if (!self)
                 return group;
         group->context.owner = self;
@@ -38,9 +41,8 @@ void group_member_failed(struct ouro_loop *loop, struct task *task, intptr_t err
         task->told = 1;
         if (group->flags & OURO_GROUP_KEEP)
                 return;
-        group->context.state |= CONTEXT_FAILED;
-        group_cancel(loop, group, OURO_CANCEL_SIBLING);
-        context_cut(loop, &group->context, OURO_CANCEL_SIBLING);
+        context_end(loop, &group->context,
+                    &(struct cause){.reason = OURO_CANCEL_SIBLING, .origin = task_handle(task)});
 }
 
 void group_all_ended(struct ouro_loop *loop, struct ouro_group *group)
@@ -88,11 +90,26 @@ static const struct wait_kind waits_for_members = {
 static const struct wait_kind waits_for_members_uncut = {.name = "members of its group",
                                                          .target = join_target};
 
-static enum ouro_reason why(const struct ouro_group *group, int interrupt)
+struct ouro_group *group_joined_by(const struct coro *coro)
 {
-        if (group->context.state & CONTEXT_FAILED)
-                return OURO_CANCEL_SIBLING;
-        return interrupt == -ETIME ? OURO_CANCEL_TIME : OURO_CANCEL_LEFT;
+        bool joins = coro->wait == &waits_for_members || coro->wait == &waits_for_members_uncut;
+
+        return joins ? coro->waiter.what : NULL;
+}
+
+/* What cuts the owner short cancels the members of a group that it has opened since. */
+static void cancel_for_owner(struct ouro_loop *loop, struct ouro_group *group, enum ouro_reason reason)
+{
+        const struct task *owner = group->context.owner;
+        struct cause cause;
+
+        if (group->context.state & CONTEXT_CANCELLED)
+                return;
+        cause = cause_of_waits(owner, false);
+        if (cause.reason == OURO_NOT_CANCELLED)
+                cause.origin = task_handle(owner);
+        cause.reason = reason;
+        group_cancel(loop, group, &cause);
 }
 
 /* Waits until no member lives. Returns how the owner was cut short, or 0. */
@@ -103,7 +120,8 @@ static int join(struct ouro_loop *loop, struct ouro_group *group)
 
         while (group->live > 0) {
                 if (interrupt != 0)
-                        group_cancel(loop, group, why(group, interrupt));
+                        cancel_for_owner(loop, group,
+                                         interrupt == -ETIME ? OURO_CANCEL_TIME : OURO_CANCEL_LEFT);
                 group->context.state |= CONTEXT_CLOSING;
                 self->waiter.what = group;
                 coro_wait(&loop->sched, interrupt ? &waits_for_members_uncut : &waits_for_members);
@@ -116,6 +134,8 @@ static int close_group(struct ouro_loop *loop, struct task *self, struct ouro_gr
 {
         int interrupt = join(loop, group), result = group->error ? group->error : interrupt;
 
+        if (unlikely(group->context.state & CONTEXT_COUNTS))
+                result = group_count_closed(group, result);
         self->context = group->context.outer;
         group->context.state = 0;
         group->context.owner = NULL;
@@ -154,19 +174,26 @@ void ouro_group_leave(struct ouro_group *group)
 
         if (may_leave(loop, group ? &group->context : NULL, CONTEXT_GROUP) < 0)
                 return; /* closed at the end of its block */
-        group_cancel(loop, group, OURO_CANCEL_LEFT);
+        cancel_for_owner(loop, group, OURO_CANCEL_LEFT);
         close_group(loop, task_self(loop), group);
 }
 
-int ouro_group_cancel(struct ouro_group *group)
+int ouro_group_cancel_with(struct ouro_group *group, const char *text)
 {
         struct ouro_loop *loop = loop_here();
 
         if (!loop)
                 return -EPERM;
-        if (!group || group->context.kind != CONTEXT_GROUP || !group->context.owner ||
-            task_loop(group->context.owner) != loop)
+        if (!group || group->context.kind != CONTEXT_GROUP || !group->context.owner)
                 return -EINVAL;
-        group_cancel(loop, group, OURO_CANCEL_ASKED);
+        if (task_loop(group->context.owner) != loop)
+                return -EPERM;
+        group_cancel(loop, group,
+                     &(struct cause){.reason = OURO_CANCEL_ASKED, .text = text, .origin = cause_asker(loop)});
         return 0;
+}
+
+int ouro_group_cancel(struct ouro_group *group)
+{
+        return ouro_group_cancel_with(group, NULL);
 }

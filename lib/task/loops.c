@@ -75,6 +75,7 @@ static void run_member(struct loops_member *member)
                 return;
         }
         member->loop->member = member;
+        member->loop->reachable = true; /* all who have the loops may post */
         member->clean = loop_run(member->loop);
         if (member->clean)
                 loop_destroy(member->loop);
@@ -156,7 +157,7 @@ static int read_options(const struct ouro_loops_options *given, struct ouro_loop
                 return -EINVAL;
         if (options->count == 0)
                 options->count = cpus_usable() < LOOPS_MOST ? cpus_usable() : LOOPS_MOST;
-        return options->count > LOOPS_MOST ? -EINVAL : 0;
+        return options->count > LOOPS_MOST || options->loop.interrupt ? -EINVAL : 0;
 }
 
 static int new_loops(const struct ouro_loops_options *options, struct ouro_loops **ret_loops)

@@ -41,7 +41,7 @@ static void deliver_probe(struct ouro_loop *loop, struct ouro_message *message)
 static void deliver_cancel(struct ouro_loop *loop, struct ouro_message *message)
 {
         (void)message;
-        group_cancel(loop, &loop->root, OURO_CANCEL_END);
+        group_cancel(loop, &loop->root, &(struct cause){.reason = OURO_CANCEL_END});
 }
 
 static void deliver_finish(struct ouro_loop *loop, struct ouro_message *message)

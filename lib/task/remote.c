@@ -31,8 +31,8 @@ struct remote {
         intptr_t result;
         atomic_int state;
         atomic_uint answered;
-        enum ouro_reason reason; /* of the cancel */
-        struct task *body;       /* there, while it lives; this and the following are that thread's */
+        struct cause cause; /* of the cancel */
+        struct task *body;  /* there, while it lives; this and the following are that thread's */
         bool cancel_came;
         bool ended;
 };
@@ -99,7 +99,7 @@ static void deliver_cancel(struct ouro_loop *loop, struct ouro_message *message)
 
         remote->cancel_came = true;
         if (remote->body) {
-                task_cancel(loop, remote->body, remote->reason);
+                task_cancel(loop, remote->body, &remote->cause);
         } else if (remote->ended) {
                 loop->guests--;
                 answer(remote);
@@ -125,7 +125,7 @@ static void cut_remote(struct sched *sched, struct coro *coro, int interrupt)
         int out = REMOTE_OUT;
 
         (void)sched, (void)interrupt;
-        remote->reason = task_of(coro)->reason;
+        remote->cause = cause_of_waits(task_of(coro), true);
         if (atomic_compare_exchange_strong(&remote->state, &out, REMOTE_CANCELLED))
                 check(loop_send(remote->there, &remote->cancel,
                                 &remote->cancel)); /* the body holds its run */

@@ -33,6 +33,13 @@ static bool all_ended(const struct ouro_loop *loop)
         return loop->root.live == 0 && loop->guests == 0;
 }
 
+static void cancel_all(struct ouro_loop *loop)
+{
+        const struct cause cause = {.reason = OURO_CANCEL_END, .origin = loop->main_handle};
+
+        group_cancel(loop, &loop->root, &cause);
+}
+
 /* Cancels what is left and waits for it: from when nothing but the kernel is in the way, for drain_ns,
  * however often a signal or a wake ends a pass before. False: the kernel does not give everything back in
  * time. */
@@ -40,7 +47,7 @@ static bool drain(struct ouro_loop *loop)
 {
         int64_t give_up_ns = 0; /* 0: they are not stuck yet */
 
-        group_cancel(loop, &loop->root, OURO_CANCEL_END);
+        cancel_all(loop);
         while (!all_ended(loop)) {
                 size_t in_flight = loop->ring.in_flight;
                 uint64_t ended = loop->ended;
@@ -73,8 +80,11 @@ static bool drain(struct ouro_loop *loop)
         return true;
 }
 
-static void end_report(struct ouro_loop *loop)
+static void end_reports(struct ouro_loop *loop)
 {
+        if (loop->interrupt.signals)
+                interrupt_off(loop);
+        loop->interrupt.signals = 0;
         if (loop->reports_overflow)
                 overflow_report_off();
         loop->reports_overflow = false;
@@ -84,7 +94,7 @@ bool loop_end(struct ouro_loop *loop)
 {
         do {
                 if (!drain(loop)) {
-                        end_report(loop);
+                        end_reports(loop);
                         return false;
                 }
                 inbox_take(loop);
@@ -94,7 +104,7 @@ bool loop_end(struct ouro_loop *loop)
 
 bool loop_try_end(struct ouro_loop *loop)
 {
-        group_cancel(loop, &loop->root, OURO_CANCEL_END);
+        cancel_all(loop);
         return all_ended(loop) && inbox_close(loop);
 }
 
@@ -119,6 +129,7 @@ static void forget_loop(void)
 {
         sched_current = NULL; /* a forked child has no loop: the ring is the parent's */
         loop_forks++;
+        interrupt_forked();
 }
 
 static void watch_forks(void)
@@ -132,6 +143,7 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         sched_init(&loop->sched, options->stack_bytes ? options->stack_bytes : STACK_DEFAULT_BYTES);
         loop->sched.ended = task_ended;
         loop->sched.name = task_name_of;
+        loop->reachable = options->no_deadlock_check || options->interrupt; /* ctrl-C may */
         loop->virtual_clock = options->clock == OURO_CLOCK_VIRTUAL;
         loop->sched.look_ns = loop->now_ns = loop->virtual_clock ? 0 : loop_real_ns();
         loop->spin.ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
@@ -158,11 +170,11 @@ static void free_spare_jobs(struct ouro_loop *loop)
 
 void loop_destroy(struct ouro_loop *loop)
 {
+        end_reports(loop);
         inbox_await_wakers(loop);
         sched_current = &loop->sched; /* failures that nobody saw are told of */
         group_drop_results(loop, &loop->root);
         sched_current = NULL;
-        end_report(loop);
         pollers_close(loop);
         ring_close(&loop->ring);
         sched_destroy(&loop->sched);
@@ -177,7 +189,7 @@ void loop_free(struct ouro_loop *loop)
 
 void loop_abandon(struct ouro_loop *loop)
 {
-        end_report(loop);
+        end_reports(loop);
         task_uncreate_job(loop, loop->main);
         ring_close(&loop->ring);
         sched_destroy(&loop->sched);
@@ -188,7 +200,8 @@ void loop_abandon(struct ouro_loop *loop)
 static int check_options(const struct ouro_options *options)
 {
         if (options->entries > 32768 || (unsigned)options->clock > OURO_CLOCK_VIRTUAL ||
-            (unsigned)options->backend > OURO_BACKEND_EPOLL || options->drain_ns < 0)
+            (unsigned)options->backend > OURO_BACKEND_EPOLL || options->drain_ns < 0 ||
+            (options->interrupt & ~(unsigned)(OURO_INTERRUPT_SIGINT | OURO_INTERRUPT_SIGTERM)))
                 return -EINVAL;
         if (options->stack_bytes &&
             (options->stack_bytes < STACK_MIN_BYTES || options->stack_bytes > STACK_MAX_BYTES))
@@ -205,6 +218,7 @@ static int create_main(struct ouro_loop *loop, ouro_fn *fn, void *arg)
         if (!loop->main)
                 return -ENOMEM;
         loop->main->detached = 1;
+        loop->main_handle = task_handle(loop->main);
         return 0;
 }
 
@@ -223,6 +237,8 @@ static int set_up(struct ouro_loop *loop, const struct ouro_options *options, ou
         loop->reports_overflow = options->report_stack_overflow && overflow_report_on() == 0;
         if (options->report_stack_overflow && !loop->reports_overflow)
                 log_line(OURO_LOG_WARNING, "stack overflows will not be reported: no memory");
+        if (options->interrupt)
+                interrupt_on(loop, options->interrupt);
         return 0;
 }
 
@@ -248,6 +264,7 @@ int loop_open(const struct ouro_options *given, ouro_fn *main_fn, void *arg, boo
                 return -ENOMEM;
         init_loop(loop, &options);
         loop->polled = polled;
+        loop->reachable |= polled; /* whoever steps it may post */
         error = set_up(loop, &options, main_fn, arg);
         if (error < 0)
                 loop_free(loop);
@@ -290,5 +307,9 @@ const char *ouro_backend_name(void)
 
 ouro_loop *ouro_this_loop(void)
 {
-        return loop_here();
+        struct ouro_loop *loop = loop_here();
+
+        if (loop)
+                loop->reachable = true; /* others can be told of it, and post */
+        return loop;
 }

@@ -1,8 +1,36 @@
 /* scope.c - time scopes and shields: what bounds a task's waits, and what protects them; and the timers that
- * are nobody's scope. */
+ * are nobody's scope.
+ *
+ * A scope is open, and then at most one of: armed, expired, cancelled (OVER). What ends it first stays: one
+ * that was cancelled does not expire, one that has expired is not cancelled. */
 #include <errno.h>
 
 #include "task/task.h"
+
+/* ns from now, when ns is more than zero. */
+static void arm(struct ouro_loop *loop, struct ouro_scope *scope, int64_t ns)
+{
+        int64_t deadline_ns;
+
+        if (unlikely(__builtin_add_overflow(loop_now(loop), ns, &deadline_ns)))
+                return; /* never */
+        scope->context.state |= CONTEXT_ARMED;
+        wheel_arm(&loop->wheel, &scope->timer, deadline_ns, TIMER_SCOPE);
+}
+
+static void disarm(struct ouro_loop *loop, struct ouro_scope *scope)
+{
+        if (scope->context.state & CONTEXT_ARMED)
+                wheel_cancel(&loop->wheel, &scope->timer);
+        scope->context.state &= ~CONTEXT_ARMED;
+}
+
+/* For ouro_scope_deadline(). */
+static void expire_now(struct ouro_loop *loop, struct ouro_scope *scope)
+{
+        scope->timer.deadline = (uint64_t)loop_now(loop) << 1;
+        scope->context.state |= CONTEXT_EXPIRED;
+}
 
 static struct task *open_context(struct ouro_scope *scope, enum context_kind kind)
 {
@@ -23,7 +51,6 @@ struct ouro_scope *ouro_scope_open(struct ouro_scope *scope, int64_t ns, bool *r
 {
         struct ouro_loop *loop = loop_here();
         struct task *self;
-        int64_t deadline_ns;
 
         if (unlikely(!scope))
                 return NULL;
@@ -32,11 +59,10 @@ struct ouro_scope *ouro_scope_open(struct ouro_scope *scope, int64_t ns, bool *r
         if (!self)
                 return scope;
         if (unlikely(ns <= 0)) {
-                scope->context.state |= CONTEXT_EXPIRED;
+                expire_now(loop, scope);
                 task_refresh(loop, self);
-        } else if (!__builtin_add_overflow(loop_now(loop), ns, &deadline_ns)) {
-                scope->context.state |= CONTEXT_ARMED;
-                wheel_arm(&loop->wheel, &scope->timer, deadline_ns, TIMER_SCOPE);
+        } else {
+                arm(loop, scope, ns);
         }
         return scope;
 }
@@ -54,6 +80,12 @@ struct ouro_scope *ouro_shield_open(struct ouro_scope *shield)
         return shield;
 }
 
+static void cut_by_time(struct ouro_loop *loop, struct ouro_scope *scope)
+{
+        context_cut(loop, &scope->context,
+                    &(struct cause){.reason = OURO_CANCEL_TIME, .origin = task_handle(scope->context.owner)});
+}
+
 void scope_expire(struct ouro_loop *loop, struct ouro_timer *timer)
 {
         struct ouro_scope *scope = container_of(timer, struct ouro_scope, timer);
@@ -66,7 +98,7 @@ void scope_expire(struct ouro_loop *loop, struct ouro_timer *timer)
                 return;
         }
         scope->context.state |= CONTEXT_EXPIRED;
-        context_cut(loop, &scope->context, OURO_CANCEL_TIME);
+        cut_by_time(loop, scope);
 }
 
 bool ouro_scope_expired(const struct ouro_scope *scope)
@@ -78,7 +110,7 @@ int ouro_scope_close(struct ouro_scope *scope)
 {
         struct ouro_loop *loop = loop_here();
         struct task *self;
-        bool expired;
+        bool expired, cut;
 
         if (unlikely(!loop))
                 return -EPERM;
@@ -90,12 +122,13 @@ int ouro_scope_close(struct ouro_scope *scope)
         if (unlikely(self->context != &scope->context))
                 return -EINVAL;
         expired = scope->context.state & CONTEXT_EXPIRED;
+        cut = scope->context.state & (CONTEXT_EXPIRED | CONTEXT_OVER);
         if (scope->context.state & CONTEXT_ARMED)
                 wheel_cancel(&loop->wheel, &scope->timer);
-        scope->context.state &= CONTEXT_EXPIRED;
+        scope->context.state &= CONTEXT_EXPIRED | CONTEXT_OVER;
         scope->context.owner = NULL;
         self->context = scope->context.outer;
-        if (unlikely(expired || scope->context.kind == CONTEXT_SHIELD))
+        if (unlikely(cut || scope->context.kind == CONTEXT_SHIELD))
                 task_refresh(loop, self);
         if (scope->ret_expired)
                 *scope->ret_expired = expired;
@@ -106,6 +139,76 @@ void ouro_scope_leave(struct ouro_scope *scope)
 {
         if (scope && scope->context.owner)
                 ouro_scope_close(scope);
+}
+
+/* ---- from inside and outside ---- */
+
+/* An open time scope of this loop: 0, or why it is none. */
+static int refuse(const struct ouro_loop *loop, const struct ouro_scope *scope)
+{
+        if (!loop)
+                return -EPERM;
+        if (!scope || scope->context.kind != CONTEXT_SCOPE || !scope->context.owner)
+                return -EINVAL;
+        return task_loop(scope->context.owner) == loop ? 0 : -EPERM;
+}
+
+int ouro_scope_reschedule(struct ouro_scope *scope, int64_t ns)
+{
+        struct ouro_loop *loop = loop_here();
+        int error = refuse(loop, scope);
+
+        if (error < 0)
+                return error;
+        if (scope->context.state & CONTEXT_EXPIRED)
+                return -ETIME;
+        if (scope->context.state & CONTEXT_OVER)
+                return -ECANCELED;
+        disarm(loop, scope);
+        if (ns > 0) {
+                arm(loop, scope, ns);
+                return 0;
+        }
+        expire_now(loop, scope);
+        cut_by_time(loop, scope);
+        return 0;
+}
+
+int64_t ouro_scope_deadline(const struct ouro_scope *scope)
+{
+        int error = refuse(loop_here(), scope);
+
+        if (error < 0)
+                return error;
+        if (!(scope->context.state & (CONTEXT_ARMED | CONTEXT_EXPIRED)))
+                return OURO_FOREVER;
+        return timer_ns(&scope->timer);
+}
+
+int ouro_scope_cancel_with(struct ouro_scope *scope, const char *text)
+{
+        struct ouro_loop *loop = loop_here();
+        struct cause cause = {.reason = OURO_CANCEL_ASKED, .text = text};
+        int error = refuse(loop, scope);
+
+        if (error < 0 || (scope->context.state & (CONTEXT_EXPIRED | CONTEXT_OVER)))
+                return error;
+        disarm(loop, scope);
+        cause.origin = cause_asker(loop);
+        scope->text = cause.text;
+        scope->origin = cause.origin;
+        context_end(loop, &scope->context, &cause);
+        return 0;
+}
+
+int ouro_scope_cancel(struct ouro_scope *scope)
+{
+        return ouro_scope_cancel_with(scope, NULL);
+}
+
+bool ouro_scope_cancelled(const struct ouro_scope *scope)
+{
+        return scope && scope->context.kind == CONTEXT_SCOPE && (scope->context.state & CONTEXT_OVER);
 }
 
 /* ---- timers of nobody ---- */

@@ -87,7 +87,8 @@ struct ouro_loops_options {
          * has returned zero or more, or is NULL. Default: none */
         void (*fini)(void *arg, unsigned i);
         void *arg;                /* passed to both */
-        struct ouro_options loop; /* of every loop; its size may be 0 for the defaults */
+        struct ouro_options loop; /* of every loop, without interrupt; its size may be 0 for the
+                                     defaults */
 };
 
 #define OURO_LOOPS_OPTIONS_INIT OURO_SIZED_(struct ouro_loops_options)
