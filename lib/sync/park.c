@@ -86,11 +86,17 @@ void park_take_all(struct park_queue *queue, intptr_t result, struct park_woken 
 
 /* ---- waking ---- */
 
+static void wake_here(struct ouro_loop *loop, struct park *park)
+{
+        if (unlikely(park->wake))
+                park->wake(park);
+        else
+                coro_wake(&loop->sched, park->coro, park->result);
+}
+
 static void wake_task(struct ouro_loop *loop, struct ouro_message *message)
 {
-        struct park *park = container_of(message, struct park, message);
-
-        coro_wake(&loop->sched, park->coro, park->result);
+        wake_here(loop, container_of(message, struct park, message));
 }
 
 static void wake_thread(struct park *park)
@@ -128,7 +134,7 @@ void park_send_wakes(struct park_woken *woken)
                 if (!park->loop)
                         wake_thread(park);
                 else if (park->loop == here)
-                        coro_wake(&here->sched, park->coro, park->result);
+                        wake_here(here, park);
                 else
                         wake_tasks(woken, park);
         }

@@ -51,8 +51,9 @@ struct park {
         const void *object; /* what it belongs to, for those who ask */
         void *item;         /* the queue's owner defines it */
         intptr_t result;
-        atomic_uint *claim; /* enum park_claim; NULL: it waits for nothing else */
-        atomic_uint word;   /* a thread sleeps on it */
+        atomic_uint *claim;              /* enum park_claim; NULL: it waits for nothing else */
+        void (*wake)(struct park *park); /* on the task's loop, instead of waking it; may be NULL */
+        atomic_uint word;                /* a thread sleeps on it */
         bool queued;
 };
 

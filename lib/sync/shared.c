@@ -123,7 +123,7 @@ static __attribute__((noinline)) int send_in_turn(struct shared *shared, const v
                 return error;
         shared_settle(shared, &woken);
         park_announce(&shared->senders);
-        error = shared->senders.first ? -EAGAIN : put_now(shared, item, &woken);
+        error = shared_has_turn(shared, &shared->senders) ? put_now(shared, item, &woken) : -EAGAIN;
         if (error == -EAGAIN && wait) {
                 park_init(&park, &shared->lot, &shared->senders, shared, (void *)item);
                 park_push(&park);
@@ -147,7 +147,7 @@ static __attribute__((noinline)) int recv_in_turn(struct shared *shared, void *r
                 return error;
         shared_settle(shared, &woken);
         park_announce(&shared->receivers);
-        error = shared->receivers.first ? -EAGAIN : take_now(shared, ret_item, &woken);
+        error = shared_has_turn(shared, &shared->receivers) ? take_now(shared, ret_item, &woken) : -EAGAIN;
         if (error == -EAGAIN && wait) {
                 park_init(&park, &shared->lot, &shared->receivers, shared, ret_item);
                 park_push(&park);
@@ -277,6 +277,7 @@ static const struct chan_kind kind = {
         .free = shared_free,
         .len = shared_len,
         .stats = shared_stats,
+        .park = shared_park,
 };
 
 ouro_chan *ouro_chan_new_shared(size_t item_bytes, size_t capacity)
