@@ -14,7 +14,8 @@
 #include "sync/sync.h"
 
 struct chan_kind;
-struct select_park;
+struct ouro_case;
+struct select;
 
 struct ouro_chan {
         struct sched *sched; /* of the loop whose tasks use it */
@@ -48,8 +49,9 @@ struct chan_kind {
         int (*free)(ouro_chan *chan);
         size_t (*len)(const ouro_chan *chan);
         void (*stats)(ouro_chan *chan, struct ouro_channel_stats *stats); /* all but its size */
-        /* Queues a case, as sync/select.h says. NULL: none can wait here. */
-        int (*park)(ouro_chan *chan, struct select_park *place);
+        /* For select; sync/select.h says what they have to do. NULL: it cannot stand in a select. */
+        int (*park)(ouro_chan *chan, struct select *select, struct ouro_case *it);
+        void (*unpark)(ouro_chan *chan, struct select *select, struct ouro_case *it);
 };
 
 enum { CHAN_IS_SHARED = 1 };

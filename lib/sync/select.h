@@ -6,34 +6,34 @@
  * queues at once: nobody ever finds a case of a select that is over. Only polls may still be under way when
  * the task runs again; it waits for them before it returns.
  *
- * A channel that other threads use parks the case (struct chan_kind, park()). It is called after a try of all
- * cases found none to do, so it looks once more, with the channel locked. It returns 1: the case could be
- * done now and was, with park.result; 0: it is in the queue, or another thread has done another case
- * meanwhile; or an error. From the first such case on every end of the wait takes the select's claim: another
- * thread under the lock of the channel in question (park.h), the task's own when it pops, is told of an
- * event, of time or of a cut. Whoever has the claim ends the wait; everybody else passes the case by. A
- * thread that has ended it sends the park's message, which calls select_woken() on the task's loop; before
- * that has come the task is not woken, and a case of a select that is over leaves the channel's queue under
- * the channel's lock. */
+ * Channels that other threads use (struct chan_kind) add two things.
+ *
+ *      park(chan, select, it)  Queues it. Called after a try of all cases found none to do, and so looks
+ * again, with the channel locked. 0: it is in the queue, or select_claim_from() told that another thread has
+ * done another case. 1: it could be done now, and was: select_claim_from() first, then the item and
+ * it->result. unpark(chan, select, it) Takes it out of the queue if it is in there. When this returns, no
+ * other thread touches it through this channel.
+ *
+ * Another thread that wants to do a parked case first claims its select, with the channel locked:
+ * select_claim_from(). If that fails, another case is done or the wait was cut short: it drops the case from
+ * its queue and looks at the next one. If not, it copies the item, sets it->result, takes the case out of the
+ * queue, and sends select->message to select->loop by loop_send(), unlocked or not; from then on it touches
+ * none of it. The select does not return before the message has come.
+ *
+ * Two selects meet in park() only: a parked one, and one that parks and may be claimed itself meanwhile.
+ * select_match() claims both or none. */
 #ifndef OURO_SYNC_SELECT_H
 #define OURO_SYNC_SELECT_H
 
+#include "ouro/executor.h"
 #include "ring/op.h"
 #include "sync/channel.h"
-#include "sync/park.h"
 
 struct select;
 
 /* The poll of a descriptor. */
 struct select_poll {
         struct op op;
-        struct ouro_case *it;
-        struct select *select;
-};
-
-/* A case at a channel of other threads. */
-struct select_park {
-        struct park park;
         struct ouro_case *it;
         struct select *select;
 };
@@ -47,17 +47,16 @@ struct select {
         size_t n;               /* those that are in their queues: from the first on */
         struct ouro_case *done; /* NULL: none */
         struct ouro_case *timed;
+        bool shared;   /* other threads may claim it */
         bool over;     /* out of all queues: a case is done, or the wait was cut short */
         bool draining; /* waits only for polls to end */
         struct select_poll *polls;
         size_t polls_room;
         size_t polls_len;
         size_t polls_left; /* under way */
-        struct select_park *parks;
-        size_t parks_room; /* not 0: claim counts */
-        size_t parks_len;
-        atomic_uint claim; /* enum park_claim */
         struct loop_timer timer;
+        _Atomic(struct ouro_case *) claimed;
+        struct ouro_message message; /* of the thread that claimed it */
 };
 
 /* A case: how the library uses its place. */
@@ -94,7 +93,22 @@ static inline void *select_item(struct ouro_list *node)
 /* No case can be done now: waits for one. Its index, or an error. */
 ssize_t select_wait(struct sched *sched, struct ouro_case *cases, size_t n);
 
-/* What struct park.wake is for a case. */
-void select_woken(struct park *park);
+/* From any thread: the case is to be done. False: another one is, or the wait was cut short. */
+bool select_claim_from(struct select *select, struct ouro_case *it);
+
+/* The same for a moment: select_decide() follows soon, with nothing waited for in between. The case, or NULL:
+ * none, it still waits. */
+bool select_hold_from(struct select *select);
+void select_decide(struct select *select, struct ouro_case *it);
+
+enum select_matched {
+        SELECT_MATCHED, /* both are claimed */
+        SELECT_MINE_OVER,
+        SELECT_OTHER_OVER,
+};
+
+/* In park(): claims the caller's select for it and a parked one of another thread for its. */
+enum select_matched select_match(struct select *mine, struct ouro_case *it, struct select *other,
+                                 struct ouro_case *its);
 
 #endif

@@ -1,10 +1,13 @@
 /* select_wait.c - a task waits in the queues of all its cases; see select.h. */
 #include <errno.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/relax.h"
 #include "sync/select.h"
+
+/* What a select is claimed for besides its cases. */
+static struct ouro_case wait_was_cut;
+static struct ouro_case is_matched; /* select_match() is about to claim it or not */
 
 static void **queue_of(const struct ouro_case *it)
 {
@@ -29,29 +32,17 @@ static bool is_shared(const struct ouro_case *it)
 
 /* ---- the end ---- */
 
-static void leave_parks(struct select *select)
-{
-        for (size_t i = 0; i < select->parks_len; i++) {
-                struct park *park = &select->parks[i].park;
-
-                pthread_mutex_lock(&park->lot->lock);
-                if (park->queued)
-                        park_remove(park);
-                park_leave(park->lot);
-        }
-}
-
 static void leave_queues(struct select *select)
 {
         for (size_t i = 0; i < select->n; i++) {
                 struct ouro_case *it = &select->cases[i];
                 struct waiter *waiter = &select_place(it)->waiter;
 
-                if (waiter->what)
+                if (unlikely(select->shared) && is_shared(it))
+                        it->of.chan.chan->shared->unpark(it->of.chan.chan, select, it);
+                else if (waiter->what)
                         queue_remove(queue_of(it), &waiter->link);
         }
-        if (unlikely(select->parks))
-                leave_parks(select);
         if (select->timed)
                 loop_timer_disarm(select->loop, &select->timer);
         select->over = true;
@@ -65,23 +56,62 @@ static void end(struct select *select, struct ouro_case *it)
         coro_wake(&select->loop->sched, select->coro, 0);
 }
 
-/* It is this thread's to end. False: another thread has ended it. */
-static __attribute__((noinline)) bool claim_shared(struct select *select)
+bool select_claim_from(struct select *select, struct ouro_case *it)
 {
-        for (;;) {
-                unsigned claim = PARK_FREE;
+        struct ouro_case *nobody;
 
-                if (atomic_compare_exchange_weak(&select->claim, &claim, PARK_ENDED))
+        do { /* until it is no longer being matched, which takes a few steps */
+                nobody = NULL;
+                if (atomic_compare_exchange_weak_explicit(&select->claimed, &nobody, it, memory_order_acq_rel,
+                                                          memory_order_acquire))
                         return true;
-                if (claim == PARK_ENDED)
-                        return false;
+        } while (nobody == NULL || nobody == &is_matched);
+        return false;
+}
+
+bool select_hold_from(struct select *select)
+{
+        return select_claim_from(select, &is_matched);
+}
+
+void select_decide(struct select *select, struct ouro_case *it)
+{
+        atomic_store_explicit(&select->claimed, it, memory_order_release);
+}
+
+/* Two may be matching each other: the one at the higher address gives way, so that whoever holds on to its
+ * own waits for higher ones only, and not in a ring. */
+enum select_matched select_match(struct select *mine, struct ouro_case *it, struct select *other,
+                                 struct ouro_case *its)
+{
+        bool mine_held = false;
+
+        for (;;) {
+                struct ouro_case *nobody = NULL;
+
+                if (!mine_held && !select_claim_from(mine, &is_matched))
+                        return SELECT_MINE_OVER;
+                mine_held = true;
+                if (atomic_compare_exchange_strong_explicit(&other->claimed, &nobody, its,
+                                                            memory_order_acq_rel, memory_order_acquire)) {
+                        atomic_store_explicit(&mine->claimed, it, memory_order_release);
+                        return SELECT_MATCHED;
+                }
+                if (nobody == &is_matched && mine < other) {
+                        cpu_relax();
+                        continue;
+                }
+                atomic_store_explicit(&mine->claimed, NULL, memory_order_release);
+                mine_held = false;
+                if (nobody != &is_matched)
+                        return SELECT_OTHER_OVER;
                 cpu_relax();
         }
 }
 
-static inline bool claim(struct select *select)
+static inline bool claim(struct select *select, struct ouro_case *it)
 {
-        return likely(!select->parks) || claim_shared(select);
+        return likely(!select->shared) || select_claim_from(select, it);
 }
 
 struct coro *select_coro(struct ouro_list *node)
@@ -93,7 +123,7 @@ bool select_claim(struct ouro_list *node)
 {
         struct select *select = select_of(node);
 
-        if (likely(claim(select)))
+        if (likely(claim(select, select_case(node))))
                 return true;
         select_place(select_case(node))->waiter.what = NULL;
         return false;
@@ -120,18 +150,19 @@ static void time_is_up(struct ouro_loop *loop, struct loop_timer *timer)
         struct select *select = container_of(timer, struct select, timer);
 
         (void)loop;
-        if (!claim(select))
+        if (!claim(select, select->timed))
                 return;
         select->timed->result = 0;
         end(select, select->timed);
 }
 
-void select_woken(struct park *park)
+/* Another thread has done a case. */
+static void told(struct ouro_loop *loop, struct ouro_message *message)
 {
-        struct select_park *place = container_of(park, struct select_park, park);
+        struct select *select = container_of(message, struct select, message);
 
-        place->it->result = (int)park->result;
-        end(place->select, place->it);
+        (void)loop;
+        end(select, atomic_load_explicit(&select->claimed, memory_order_acquire));
 }
 
 /* ---- descriptors ---- */
@@ -158,7 +189,7 @@ static void poll_has_ended(struct ring *ring, struct op *op)
         if (select->draining) {
                 if (select->polls_left == 0)
                         coro_wake(ring->sched, select->coro, 0);
-        } else if (!select->over && claim(select)) {
+        } else if (!select->over && claim(select, poll->it)) {
                 poll->it->result = result;
                 end(select, poll->it);
         }
@@ -182,21 +213,6 @@ static int begin_poll(struct select *select, struct ouro_case *it)
         return 0;
 }
 
-static int begin_park(struct select *select, struct ouro_case *it)
-{
-        struct select_park *place = &select->parks[select->parks_len];
-        int result;
-
-        place->it = it;
-        place->select = select;
-        result = it->of.chan.chan->shared->park(it->of.chan.chan, place);
-        if (result >= 0)
-                select->parks_len++;
-        if (result == 1)
-                it->result = (int)place->park.result;
-        return result;
-}
-
 static const struct wait_kind waits_for_polls = {.name = "the end of polls"};
 
 /* No wait returns while the kernel may still look at what it was lent. */
@@ -210,6 +226,7 @@ static void end_polls(struct select *select)
                 select->draining = true;
                 coro_wait(sched, &waits_for_polls);
         }
+        mem_free(select->polls, select->polls_room * sizeof *select->polls);
 }
 
 /* ---- waiting ---- */
@@ -218,7 +235,7 @@ static void cut_select(struct sched *sched, struct coro *coro, int interrupt)
 {
         struct select *select = coro->waiter.what;
 
-        if (select->over || !claim(select))
+        if (select->over || !claim(select, &wait_was_cut))
                 return;
         leave_queues(select);
         coro_wake(sched, coro, interrupt);
@@ -265,7 +282,7 @@ static inline int enter_queue(struct select *select, struct ouro_case *it)
         case OURO_CASE_IS_SEND:
         case OURO_CASE_IS_RECV:
                 if (unlikely(it->of.chan.chan->shared))
-                        return begin_park(select, it);
+                        return it->of.chan.chan->shared->park(it->of.chan.chan, select, it);
                 break;
         case OURO_CASE_IS_AFTER:
         case OURO_CASE_IS_NEVER:
@@ -290,38 +307,21 @@ static inline void survey(struct select *select, struct ouro_case *cases, size_t
                          (!select->timed || it->of.after_ns < select->timed->of.after_ns))
                         select->timed = it;
                 else
-                        select->parks_room += is_shared(it);
+                        select->shared |= is_shared(it);
         }
-}
-
-/* Memory for n of them. False: there is none. */
-static bool provide(void *ret_array, size_t n, size_t bytes)
-{
-        size_t all;
-        void *array;
-
-        if (n == 0)
-                return true;
-        if (__builtin_mul_overflow(n, bytes, &all) || !(array = mem_alloc(all)))
-                return false;
-        memcpy(ret_array, &array, sizeof array);
-        return true;
-}
-
-static void release(struct select *select)
-{
-        mem_free(select->polls, select->polls_room * sizeof *select->polls);
-        mem_free(select->parks, select->parks_room * sizeof *select->parks);
 }
 
 static int prepare(struct select *select)
 {
-        if (!provide(&select->polls, select->polls_room, sizeof *select->polls) ||
-            !provide(&select->parks, select->parks_room, sizeof *select->parks)) {
-                release(select);
-                return -ENOMEM;
+        atomic_init(&select->claimed, NULL);
+        select->message.deliver = told;
+        if (select->polls_room > 0) {
+                if (select->polls_room > SIZE_MAX / sizeof *select->polls)
+                        return -ENOMEM;
+                select->polls = mem_alloc(select->polls_room * sizeof *select->polls);
+                if (!select->polls)
+                        return -ENOMEM;
         }
-        atomic_init(&select->claim, PARK_FREE);
         if (select->timed)
                 loop_timer_arm(select->loop, &select->timer, select->timed->of.after_ns);
         return 0;
@@ -346,22 +346,17 @@ static inline int enter_all(struct select *select, size_t n)
         return 0;
 }
 
-static inline ssize_t wait_here(struct select *select)
+static ssize_t wait_here(struct select *select)
 {
-        ssize_t result;
-
         select->coro->waiter.what = select;
-        select->loop->jobs_out += select->parks_len; /* as park_wait() */
-        result = coro_wait(&select->loop->sched, &waits_for_one);
-        select->loop->jobs_out -= select->parks_len;
-        return result;
+        return coro_wait(&select->loop->sched, &waits_for_one);
 }
 
 /* It does not wait, or not for these cases: a case was done on the way, or something failed. */
 static ssize_t give_up(struct select *select, int why)
 {
         if (why < 0 || select->done->result == -EBADF) {
-                if (!claim(select)) {
+                if (!claim(select, select->done ? select->done : &wait_was_cut)) {
                         select->done = NULL; /* another thread has done one: its message comes */
                         return wait_here(select);
                 }
@@ -381,15 +376,13 @@ ssize_t select_wait(struct sched *sched, struct ouro_case *cases, size_t n)
         select.cases = cases;
         select.n = 0;
         select.done = select.timed = NULL;
-        select.over = select.draining = false;
+        select.shared = select.over = select.draining = false;
         select.polls = NULL;
         select.polls_room = select.polls_len = select.polls_left = 0;
-        select.parks = NULL;
-        select.parks_room = select.parks_len = 0;
         select.timer.fire = time_is_up;
         select.timer.scope.context.state = 0;
         survey(&select, cases, n);
-        if (unlikely(select.polls_room > 0 || select.parks_room > 0 || select.timed) &&
+        if (unlikely(select.polls_room > 0 || select.timed || select.shared) &&
             (result = prepare(&select)) < 0)
                 return result;
         result = enter_all(&select, n);
@@ -397,9 +390,7 @@ ssize_t select_wait(struct sched *sched, struct ouro_case *cases, size_t n)
                 result = wait_here(&select);
         else
                 result = give_up(&select, (int)result);
-        if (unlikely(select.polls || select.parks)) {
+        if (unlikely(select.polls))
                 end_polls(&select);
-                release(&select);
-        }
         return likely(select.done) ? select.done - cases : result;
 }

@@ -26,17 +26,8 @@ static inline struct shared *shared_of(ouro_chan *chan)
 /* With the lock held: items go to those who wait for them, and places likewise. */
 void shared_settle(struct shared *shared, struct park_woken *woken);
 
-/* Has a newcomer to this queue the right to try, after shared_settle()? Those who wait in front of it come
- * first. Only in a rendezvous they cannot have what it might: where both sides have somebody waiting that is
- * one select, which does not meet itself. */
-static inline bool shared_has_turn(const struct shared *shared, const struct park_queue *queue)
-{
-        return !queue->first || shared->cells.capacity == 0;
-}
-
-/* ---- shared_select.c ---- */
-struct select_park;
-
-int shared_park(ouro_chan *chan, struct select_park *place);
+/* ---- shared_select.c: see chan_kind ---- */
+int shared_park(ouro_chan *chan, struct select *select, struct ouro_case *it);
+void shared_unpark(ouro_chan *chan, struct select *select, struct ouro_case *it);
 
 #endif

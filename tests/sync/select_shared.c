@@ -1,4 +1,4 @@
-/* Of lib/sync/shared_select.c: a select at channels between loops; the other side is another thread. */
+/* Of lib/sync/shared_select.c: selects of two loops against each other; each item arrives once. */
 #include "support/run.h"
 
 #include <errno.h>
