@@ -18,7 +18,6 @@ static inline void join_group(struct task *task, struct ouro_group *group)
         task->group = group;
         list_push(&group->members, &task->member);
         group->live++;
-        task->reason = OURO_NOT_CANCELLED;
         if (unlikely(group->context.state & CONTEXT_CANCELLED)) {
                 task->reason = (unsigned)(group->context.state >> CONTEXT_REASON_SHIFT) & 15u;
                 task->coro.interrupt = -ECANCELED;
@@ -39,7 +38,8 @@ static inline struct task *new_task(struct ouro_loop *loop, const struct ouro_si
         task->coro.flags = 0;
         task->holds = 0;
         task->state = TASK_ALIVE;
-        task->detached = task->told = task->job = 0;
+        task->reason = OURO_NOT_CANCELLED;
+        task->detached = task->told = task->job = task->unused = 0;
         return task;
 }
 
