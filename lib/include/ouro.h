@@ -101,6 +101,8 @@ struct ouro_options {
         bool report_stack_overflow; /* name the task that ran into its guard page, before dying of it.
                                        Installs a SIGSEGV and SIGBUS handler that chains to the old one */
         unsigned interrupt;         /* OURO_INTERRUPT_...: signals that cancel the main task; default: none */
+        bool no_deadlock_check;     /* that all tasks wait for each other is no error: something that the
+                                       library does not know of will end it, a signal handler say */
 };
 
 /* Signals that cancel the main task, with the reason OURO_CANCEL_SIGNAL. One that comes while a run that was
@@ -153,6 +155,12 @@ OURO_API intptr_t ouro_run_with(const struct ouro_options *options, ouro_fn *mai
  */
 OURO_API const char *ouro_backend_name(void);
 
+/* A deadlock is told: when every task waits, and nothing is left that could ever wake one (no operation, job
+ * or timer is under way, and no other thread knows the loop, because ouro_this_loop() has not been called in
+ * this run), the log says who waits for what since when, and the main task's wait ends with -EDEADLK. A group
+ * that it closes is cancelled first. What then still waits, or waits when the main task has returned, inside
+ * shields, has its own waits end with -EDEADLK. */
+
 /* ---- tasks ------------------------------------------------------------------------------------ */
 
 /* Names a task. A value: copy it, keep it. A handle whose task is gone, or that never was one, gives
@@ -183,14 +191,14 @@ struct ouro_site {
  * loop looks at the clock, at the kernel's completions and at what other threads have sent, and goes on where
  * it was. So a call that may wait may let others run also when it need not wait. A task that is ready runs
  * after those that were ready before it, however busy they are; a timer, a completion and a message come at
- * most one pass late. Nothing can be done about a task that makes no such call: one that computes, or one that
- * calls only what never waits (ouro_chan_try_recv(), ouro_mutex_unlock(), ouro_create_task()).
+ * most one pass late. Nothing can be done about a task that makes no such call: one that computes, or one
+ * that calls only what never waits (ouro_chan_try_recv(), ouro_mutex_unlock(), ouro_create_task()).
  *
  * Tasks have two priorities. One of low priority runs when no other is ready, and in each pass that was full
  * at least one of them has a turn, in which it may carry out 28 calls without having to wait. Within each
  * priority it is first come, first served. Priority is not inherited, neither by the tasks that a task
- * creates nor by whoever holds what another one waits for; since each that is ready has its turn, that wait is
- * bounded too.
+ * creates nor by whoever holds what another one waits for; since each that is ready has its turn, that wait
+ * is bounded too.
  *
  * Jobs: within one executor, those of a higher priority begin first; first come, first served within each. As
  * long as jobs of a higher priority come as fast as they are done, those of a lower one wait. In a process
@@ -204,12 +212,12 @@ enum ouro_priority {
 
 /* What a task is made with. Begin with OURO_TASK_OPTIONS_INIT; zero always means the default. */
 struct ouro_task_options {
-        size_t size;              /* sizeof(struct ouro_task_options) */
-        const char *name;         /* borrowed until the result is consumed or the group has closed;
-                                     default: the function's name */
-        struct ouro_group *group; /* default: the innermost group open in the creator, else the root */
-        size_t stack_bytes;       /* guard page included; default: that of the run, least 16 KiB */
-        void (*drop)(void *arg);  /* called with arg if the task can never start */
+        size_t size;                 /* sizeof(struct ouro_task_options) */
+        const char *name;            /* borrowed until the result is consumed or the group has closed;
+                                        default: the function's name */
+        struct ouro_group *group;    /* default: the innermost group open in the creator, else the root */
+        size_t stack_bytes;          /* guard page included; default: that of the run, least 16 KiB */
+        void (*drop)(void *arg);     /* called with arg if the task can never start */
         enum ouro_priority priority; /* low or normal */
 };
 
@@ -434,13 +442,14 @@ OURO_API int ouro_cancel(ouro_task task);
 /* Why a task was cancelled. */
 enum ouro_reason {
         OURO_NOT_CANCELLED,
-        OURO_CANCEL_ASKED,   /* ouro_cancel(), or the gather or wait_for that it belonged to was cut short */
-        OURO_CANCEL_SIBLING, /* another member of its fail-fast group failed */
-        OURO_CANCEL_LEFT,    /* its group was left early, or the group's owner was cancelled */
-        OURO_CANCEL_TIME,    /* a time scope around its group expired */
-        OURO_CANCEL_END,     /* the main task returned */
-        OURO_CANCEL_ENOUGH,  /* as many other members of its group have succeeded as were wanted */
-        OURO_CANCEL_SIGNAL,  /* the main task only: see OURO_INTERRUPT_SIGINT */
+        OURO_CANCEL_ASKED,    /* ouro_cancel(), or the gather or wait_for that it belonged to was cut short */
+        OURO_CANCEL_SIBLING,  /* another member of its fail-fast group failed */
+        OURO_CANCEL_LEFT,     /* its group was left early, or the group's owner was cancelled */
+        OURO_CANCEL_TIME,     /* a time scope around its group expired */
+        OURO_CANCEL_END,      /* the main task returned */
+        OURO_CANCEL_ENOUGH,   /* as many other members of its group have succeeded as were wanted */
+        OURO_CANCEL_SIGNAL,   /* the main task only: see OURO_INTERRUPT_SIGINT */
+        OURO_CANCEL_DEADLOCK, /* every task waited for another, and main for its group */
 };
 
 /**

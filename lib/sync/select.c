@@ -49,7 +49,7 @@ static int refuse_event(struct sched *sched, const struct ouro_case *it)
         return sync_foreign(sched, it->of.event->waiters) ? -EPERM : 0;
 }
 
-static inline int refuse_case(struct sched *sched, struct ouro_case *it)
+static __attribute__((noinline)) int refuse_case(struct sched *sched, struct ouro_case *it)
 {
         switch (it->kind) {
         case OURO_CASE_IS_SEND:
@@ -69,6 +69,17 @@ static inline int refuse_case(struct sched *sched, struct ouro_case *it)
         }
 }
 
+static inline bool is_of_chan(const struct ouro_case *it)
+{
+        return (unsigned)it->kind - OURO_CASE_IS_SEND <= OURO_CASE_IS_RECV - OURO_CASE_IS_SEND;
+}
+
+/* What most cases are: on a channel of this loop. */
+static inline bool is_plain(const struct sched *sched, const struct ouro_case *it)
+{
+        return is_of_chan(it) && it->of.chan.chan && it->of.chan.item && it->of.chan.chan->sched == sched;
+}
+
 /* 0, -EAGAIN: there is nothing to wait for; or why it makes no sense. */
 static inline int refuse(struct sched *sched, struct ouro_case *cases, size_t n)
 {
@@ -79,31 +90,38 @@ static inline int refuse(struct sched *sched, struct ouro_case *cases, size_t n)
         if (unlikely(!cases && n > 0))
                 return -EINVAL;
         for (size_t i = 0; i < n; i++) {
-                int error = refuse_case(sched, &cases[i]);
+                int error;
 
+                any |= cases[i].kind != OURO_CASE_IS_NEVER;
+                if (likely(is_plain(sched, &cases[i])))
+                        continue;
+                error = refuse_case(sched, &cases[i]);
                 if (unlikely(error < 0))
                         return error;
-                any |= cases[i].kind != OURO_CASE_IS_NEVER;
         }
         return likely(any) ? 0 : -EAGAIN;
 }
 
 /* ---- what can be done now ---- */
 
-static inline int try_send(struct sched *sched, ouro_chan *chan, const void *item)
+/* Is it plain to see that the channel has nothing for this case? */
+static inline bool is_hopeless(const ouro_chan *chan, int kind)
 {
-        if (unlikely(chan->shared))
-                return chan->shared->send(chan, item, false);
-        return chan_send_now(sched, chan, item);
+        if (kind == OURO_CASE_IS_RECV)
+                return !chan->senders && chan->count == 0 && !chan->closed && !chan->shared;
+        return !chan->receivers && chan->count == chan->capacity && !chan->closed && !chan->shared;
 }
 
-static inline int try_recv(struct sched *sched, ouro_chan *chan, void *ret_item)
+static int try_chan(struct sched *sched, struct ouro_case *it)
 {
-        if (unlikely(chan->shared))
-                return chan->shared->recv(chan, ret_item, false);
-        if (chan->count == 0 && !chan->senders && !chan->closed)
-                return -EAGAIN;
-        return chan_recv_now(sched, chan, ret_item);
+        ouro_chan *chan = it->of.chan.chan;
+        void *item = it->of.chan.item;
+
+        if (it->kind == OURO_CASE_IS_SEND)
+                return likely(!chan->shared) ? chan_send_now(sched, chan, item)
+                                             : chan->shared->send(chan, item, false);
+        return likely(!chan->shared) ? chan_recv_now(sched, chan, item)
+                                     : chan->shared->recv(chan, item, false);
 }
 
 static int try_task(struct ouro_case *it)
@@ -121,13 +139,12 @@ static int try_ready(const struct ouro_case *it)
 }
 
 /* What it comes to, or -EAGAIN. */
-static inline int try_case(struct sched *sched, struct ouro_case *it)
+static __attribute__((noinline)) int try_case(struct sched *sched, struct ouro_case *it)
 {
         switch (it->kind) {
         case OURO_CASE_IS_SEND:
-                return try_send(sched, it->of.chan.chan, it->of.chan.item);
         case OURO_CASE_IS_RECV:
-                return try_recv(sched, it->of.chan.chan, it->of.chan.item);
+                return try_chan(sched, it);
         case OURO_CASE_IS_TASK:
                 return try_task(it);
         case OURO_CASE_IS_READY:
@@ -147,11 +164,15 @@ static inline ssize_t search(struct sched *sched, struct ouro_case *cases, size_
         size_t i = start;
 
         do {
-                int result = try_case(sched, &cases[i]);
+                struct ouro_case *it = &cases[i];
 
-                if (result != -EAGAIN) {
-                        cases[i].result = result;
-                        return (ssize_t)i;
+                if (!is_of_chan(it) || !is_hopeless(it->of.chan.chan, it->kind)) {
+                        int result = try_case(sched, it);
+
+                        if (likely(result != -EAGAIN)) {
+                                it->result = result;
+                                return (ssize_t)i;
+                        }
                 }
                 if (++i == n)
                         i = 0;

@@ -104,6 +104,7 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         sched_init(&loop->sched, options->stack_bytes ? options->stack_bytes : STACK_DEFAULT_BYTES);
         loop->sched.ended = task_ended;
         loop->sched.name = task_name_of;
+        loop->reachable = options->no_deadlock_check || options->interrupt; /* ctrl-C may */
         loop->virtual_clock = options->clock == OURO_CLOCK_VIRTUAL;
         loop->sched.look_ns = loop->now_ns = loop->virtual_clock ? 0 : loop_real_ns();
         loop->spin.ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
@@ -219,5 +220,9 @@ const char *ouro_backend_name(void)
 
 ouro_loop *ouro_this_loop(void)
 {
-        return loop_here();
+        struct ouro_loop *loop = loop_here();
+
+        if (loop)
+                loop->reachable = true; /* others can be told of it, and post */
+        return loop;
 }

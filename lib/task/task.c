@@ -252,11 +252,13 @@ static inline bool wake_waiters(struct ouro_loop *loop, struct task *task, intpt
         return consumed;
 }
 
-/* It ended with mutexes locked: who waits for them must not wait for ever. */
+atomic_bool task_left_locks;
+
+/* It ended with locks held: who waits for them must not wait for ever. */
 static void abandon_locks(struct ouro_loop *loop, struct task *task)
 {
-        log_line(OURO_LOG_ERROR, "task %s ended with %u mutexes locked", task_name(task),
-                 task->coro.locks_held);
+        log_line(OURO_LOG_ERROR, "task %s ended with %u locks held", task_name(task), task->coro.locks_held);
+        atomic_store_explicit(&task_left_locks, true, memory_order_relaxed);
         if (loop->orphan_check)
                 task_each(loop, loop->orphan_check);
 }
@@ -332,7 +334,8 @@ static void waiter_target(const struct coro *coro, struct wait_target *target)
 }
 
 static const struct wait_kind waits_for_task = {.name = "task", .cut = cut_waiter, .target = waiter_target};
-static const struct wait_kind waits_for_task_uncut = {.name = "task", .target = waiter_target};
+static const struct wait_kind waits_for_task_uncut = {
+        .name = "task", .target = waiter_target, .give_up = cut_waiter};
 
 static inline intptr_t wait_in_queue(struct ouro_loop *loop, struct task *task, unsigned tag,
                                      const struct wait_kind *kind)

@@ -130,6 +130,9 @@ struct ouro_loop {
         bool virtual_clock;
         bool main_done;
         unsigned blind_passes; /* since the clock was looked at, at the most */
+        bool reachable; /* others may wake this loop, though nothing is under way: no deadlock is certain */
+        size_t deadlock_told;    /* how many of those who wait for ever */
+        uint64_t deadlock_ended; /* one more than ended was when a deadlock was told of, and main was not */
         struct task *main;
         ouro_task main_handle; /* also when it has ended */
         intptr_t main_result;
@@ -246,6 +249,8 @@ void task_records_return(struct ouro_loop *loop);      /* all its chunks, when t
 const void *task_records(size_t i, size_t *ret_bytes); /* the chunk that was mapped i-th, or NULL */
 
 /* ---- task.c ---- */
+extern atomic_bool task_left_locks; /* some task of this process has ended holding one */
+
 struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_fn *fn, void *arg,
                          const struct ouro_task_options *options, const struct ouro_site *site);
 struct task *task_create_job(struct ouro_loop *loop, const struct ouro_site *site,
@@ -303,6 +308,7 @@ void group_member_counted(struct ouro_loop *loop, struct task *task, intptr_t re
 int group_count_closed(struct ouro_group *group, int result); /* what it closes with */
 
 /* ---- group.c, scope.c, watch.c ---- */
+struct ouro_group *group_joined_by(const struct coro *coro); /* whose members it waits for, or NULL */
 void group_member_failed(struct ouro_loop *loop, struct task *task, intptr_t error);
 void group_all_ended(struct ouro_loop *loop, struct ouro_group *group); /* and its owner waits for that */
 void group_drop_results(struct ouro_loop *loop, struct ouro_group *group);
@@ -341,6 +347,11 @@ void inbox_take(struct ouro_loop *loop);
 
 bool inbox_close(struct ouro_loop *loop);        /* false: not empty. Then nothing more can be sent */
 void inbox_await_wakers(struct ouro_loop *loop); /* until no sender touches the loop any more */
+
+/* ---- deadlock.c ---- */
+/* Called when nothing is ready. False: something may still wake a task. Else all wait for each other: says
+ * so, and ends some of the waits. */
+bool deadlock_resolve(struct ouro_loop *loop);
 
 /* ---- overflow.c ---- */
 int overflow_report_on(void);

@@ -469,7 +469,7 @@ static intptr_t counts(void *counter)
         }
 }
 
-RUN(select, that_never_waits_lets_others_run)
+RUN(select, f39_that_never_waits_lets_others_run)
 {
         struct ouro_event set = {.is_set = true};
         struct ouro_case cases[] = {OURO_CASE_EVENT(&set)};
@@ -498,7 +498,7 @@ RUN(select, cancelled_before_does_nothing)
         free_both();
 }
 
-RUN(select, f06_cancelled_while_waiting_leaves_all_queues)
+RUN(select, cancelled_while_waiting_leaves_all_queues)
 {
         ouro_task task;
 
@@ -512,7 +512,7 @@ RUN(select, f06_cancelled_while_waiting_leaves_all_queues)
         free_both();
 }
 
-RUN(select, f06_item_handed_over_before_a_cancel_is_not_lost)
+RUN(select, f08_item_handed_over_before_a_cancel_is_not_lost)
 {
         ouro_task task;
 

@@ -106,7 +106,7 @@ static ouro_task waiting(ouro_chan *chan)
         return task;
 }
 
-IN_LOOP(select_ready, f06_cancelled_it_returns_after_its_polls_have_ended)
+IN_LOOP(select_ready, cancelled_it_returns_after_its_polls_have_ended)
 {
         ouro_chan *chan = ouro_chan_new(1, 0);
 
@@ -145,7 +145,7 @@ IN_LOOP(select_ready, item_beats_the_descriptor_and_the_cancel)
         return 0;
 }
 
-IN_LOOP(select_ready, f11_closing_the_descriptor_ends_the_case)
+IN_LOOP(select_ready, closing_the_descriptor_ends_the_case)
 {
         ouro_chan *chan = ouro_chan_new(1, 0);
         ouro_task task;
