@@ -227,7 +227,7 @@ int ouro_chan_try_recv(ouro_chan *chan, void *ret_item)
         return error < 0 ? error : chan->shared->recv(chan, ret_item, false);
 }
 
-int ouro_chan_send(ouro_chan *chan, const void *item)
+static __attribute__((noinline)) int send_in_full(ouro_chan *chan, const void *item)
 {
         struct sched *sched = sched_current;
         int error = chan_refuse(sched, chan, item);
@@ -244,7 +244,7 @@ int ouro_chan_send(ouro_chan *chan, const void *item)
         return sync_wait(sched, &chan->senders, &waits_to_send);
 }
 
-int ouro_chan_recv(ouro_chan *chan, void *ret_item)
+static __attribute__((noinline)) int recv_in_full(ouro_chan *chan, void *ret_item)
 {
         struct sched *sched = sched_current;
         int error = chan_refuse(sched, chan, ret_item);
@@ -259,6 +259,46 @@ int ouro_chan_recv(ouro_chan *chan, void *ret_item)
         chan->recv_waits++;
         sched->current->value = (intptr_t)ret_item;
         return sync_wait(sched, &chan->receivers, &waits_to_recv);
+}
+
+/* Most items are words, and most of them find room, or are there: no more than that is done here, without a
+ * frame. All else is for the functions above. */
+
+int ouro_chan_send(ouro_chan *chan, const void *item)
+{
+        struct sched *sched = sched_current;
+        size_t count;
+
+        if (unlikely(!chan || !item || !sched || chan->sched != sched))
+                return send_in_full(chan, item);
+        count = chan->count;
+        if (unlikely(count >= chan->places || chan->receivers || chan->closed || sched->current->interrupt ||
+                     chan->item_bytes != sizeof(uint64_t)))
+                return send_in_full(chan, item);
+        memcpy(chan->items + wrap(chan, chan->first + count) * sizeof(uint64_t), item, sizeof(uint64_t));
+        chan->count = ++count;
+        if (unlikely(count > chan->longest))
+                chan->longest = count;
+        return coro_spend_int(sched, 0);
+}
+
+int ouro_chan_recv(ouro_chan *chan, void *ret_item)
+{
+        struct sched *sched = sched_current;
+        size_t count, first;
+
+        if (unlikely(!chan || !ret_item || !sched || chan->sched != sched))
+                return recv_in_full(chan, ret_item);
+        count = chan->count;
+        first = chan->first;
+        if (unlikely(count == 0 || chan->senders || sched->current->interrupt ||
+                     chan->item_bytes != sizeof(uint64_t) || chan->places > chan->keep))
+                return recv_in_full(chan, ret_item);
+        chan->first = wrap(chan, first + 1);
+        chan->count = count - 1;
+        chan->received++;
+        memcpy(ret_item, chan->items + first * sizeof(uint64_t), sizeof(uint64_t));
+        return coro_spend_int(sched, 0);
 }
 
 int ouro_chan_close(ouro_chan *chan)

@@ -281,33 +281,90 @@ static void main_ended(struct ouro_loop *loop, struct task *task)
         task->told = 1;
 }
 
-void task_ended(struct sched *sched, struct coro *coro, intptr_t result)
+/* What the ends of few tasks need, in this order. */
+static void ended_specially(struct ouro_loop *loop, struct task *task, intptr_t result)
 {
-        struct ouro_loop *loop = loop_of(sched);
-        struct task *task = task_of(coro);
         struct ouro_group *group = task->group;
 
-        coro->value = result;
-        coro->sp = (void *)(uintptr_t)loop->ended++;
-        coro->wait = NULL;
-        task->state = TASK_ENDED;
-        if (unlikely(task->context || coro->locks_held))
+        if (task->context || task->coro.locks_held)
                 ended_badly(loop, task);
-        group->live--;
-        if (unlikely(group->context.state & CONTEXT_COUNTS))
+        if (group->context.state & CONTEXT_COUNTS)
                 group_member_counted(loop, task, result);
-        if (unlikely(result < 0 && result != -ECANCELED))
+        if (result < 0 && result != -ECANCELED)
                 group_member_failed(loop, task, result);
-        if (unlikely(group->live == 0 && (group->context.state & CONTEXT_CLOSING)))
+        if (group->live == 0 && (group->context.state & CONTEXT_CLOSING))
                 group_all_ended(loop, group);
-        if (unlikely(task == loop->main))
+        if (task == loop->main)
                 main_ended(loop, task);
+}
+
+/* The result goes to whoever waits for it, or to nobody, or stays. */
+static void tell_result(struct ouro_loop *loop, struct task *task, intptr_t result)
+{
         if (task->waiters && wake_waiters(loop, task, result)) {
                 retire(loop, task);
         } else if (task->detached) {
                 task_tell_failure(task);
                 retire(loop, task);
         }
+}
+
+static __attribute__((noinline)) void ended_in_full(struct ouro_loop *loop, struct task *task,
+                                                    intptr_t result)
+{
+        ended_specially(loop, task, result);
+        tell_result(loop, task, result);
+}
+
+static __attribute__((noinline)) void tell_result_in_full(struct ouro_loop *loop, struct task *task,
+                                                          intptr_t result)
+{
+        tell_result(loop, task, result);
+}
+
+static __attribute__((noinline)) void retire_in_full(struct ouro_loop *loop, struct task *task)
+{
+        retire(loop, task);
+}
+
+/* Most tasks end with no more to do than to wake the one that awaits them, if it does already, and nothing
+ * else is done here, without a frame. */
+void task_ended(struct sched *sched, struct coro *coro, intptr_t result)
+{
+        struct ouro_loop *loop = loop_of(sched);
+        struct task *task = task_of(coro);
+        struct ouro_group *group = task->group;
+        struct ouro_list *node = task->waiters;
+        struct waiter *waiter;
+
+        coro->value = result;
+        coro->sp = (void *)(uintptr_t)loop->ended++;
+        coro->wait = NULL;
+        task->state = TASK_ENDED;
+        group->live--;
+        if (unlikely(result < 0 || task->context || coro->locks_held || task == loop->main ||
+                     (group->context.state & (CONTEXT_COUNTS | CONTEXT_CLOSING)))) {
+                ended_in_full(loop, task, result);
+                return;
+        }
+        if (!node && !task->detached)
+                return;
+        waiter = container_of(node, struct waiter, link);
+        if (unlikely(!node || node->next != node || ((uintptr_t)waiter->what & TAG_MASK) != TAG_AWAIT)) {
+                tell_result_in_full(loop, task, result);
+                return;
+        }
+        task->waiters = NULL;
+        coro_wake(sched, container_of(waiter, struct coro, waiter), result);
+        if (likely(task->holds == 0 && !(coro->flags & TASK_MORE))) {
+                list_del(&task->member);
+                task->generation++;
+                task->state = TASK_FREE;
+                coro->next = loop->free_tasks;
+                loop->free_tasks = coro;
+                return;
+        }
+        retire_in_full(loop, task);
 }
 
 const char *task_name_of(const struct coro *coro)
