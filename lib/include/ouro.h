@@ -804,9 +804,12 @@ template <class T> inline T ouro_sized()
 #include "ouro/group.h"
 #include "ouro/io.h"
 #include "ouro/channel.h"
+#include "ouro/broadcast.h"
 #include "ouro/sync.h"
 #include "ouro/select.h"
 #include "ouro/signal.h"
+#include "ouro/info.h"
+#include "ouro/local.h"
 #include "ouro/job.h"
 #include "ouro/pool.h"
 

@@ -165,19 +165,25 @@ intptr_t park_wait(struct park *park, const struct wait_kind *kind)
         return result;
 }
 
+bool park_withdraw(struct park *park)
+{
+        pthread_mutex_lock(&park->lot->lock); /* it is this process's: the park was pushed in it */
+        if (park->queued) {
+                park_remove(park);
+                return true;
+        }
+        park_leave(park->lot);
+        return false;
+}
+
 void park_cut(struct sched *sched, struct coro *coro, int interrupt)
 {
         struct park *park = coro->waiter.what;
-        struct park_lot *lot = park->lot;
-        bool queued;
 
-        pthread_mutex_lock(&lot->lock);
-        queued = park->queued;
-        if (queued)
-                park_remove(park);
-        park_leave(lot);
-        if (queued) /* else the message wakes it, with its result */
-                coro_wake(sched, coro, interrupt);
+        if (!park_withdraw(park))
+                return; /* the message wakes it, with its result */
+        park_leave(park->lot);
+        coro_wake(sched, coro, interrupt);
 }
 
 void park_target(const struct coro *coro, struct wait_target *target)

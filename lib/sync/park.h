@@ -179,6 +179,10 @@ static inline void park_leave_and_wake(struct park_lot *lot, struct park_woken *
 /* After park_push(), without the lock: waits. What it was woken with, or -ECANCELED, -ETIME: cut short. */
 intptr_t park_wait(struct park *park, const struct wait_kind *kind);
 
+/* Takes a park out whose wait is cut short: with the lock held when this returns true. False: somebody has
+ * ended the wait, and its wake is on its way. */
+bool park_withdraw(struct park *park);
+
 /* What the kinds of such waits have: coro->waiter.what is the park. */
 void park_cut(struct sched *sched, struct coro *coro, int interrupt);
 void park_target(const struct coro *coro, struct wait_target *target);
