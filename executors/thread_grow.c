@@ -6,8 +6,8 @@
  * then on it looks once in a moment until the queues are empty: if a job that was there a moment ago is still
  * there, and nobody is idle, it starts one worker. */
 #include "base/check.h"
+#include "base/futex.h"
 #include "base/log.h"
-#include "executors/futex.h"
 #include "executors/thread_pool.h"
 
 static const int64_t MOMENT_NS = 1000 * 1000;

@@ -9,7 +9,7 @@
 #include <sched.h>
 
 #include "base/check.h"
-#include "executors/futex.h"
+#include "base/futex.h"
 #include "executors/thread_pool.h"
 
 /* At the front. */

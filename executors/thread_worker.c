@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/futex.h"
 #include "base/log.h"
-#include "executors/futex.h"
 #include "executors/job.h"
 #include "executors/thread_pool.h"
 

@@ -10,9 +10,9 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/futex.h"
 #include "base/options.h"
 #include "executors/cpus.h"
-#include "executors/futex.h"
 #include "executors/thread_pool.h"
 
 enum {

@@ -43,6 +43,8 @@ struct wait_kind {
         void (*cut)(struct sched *sched, struct coro *coro, int interrupt);
         /* Tells more than the name, into what is set to nothing. NULL: there is no more. */
         void (*target)(const struct coro *coro, struct wait_target *target);
+        /* As cut, where that is NULL: for when nothing else will ever end the wait. NULL: not even then. */
+        void (*give_up)(struct sched *sched, struct coro *coro, int error);
 };
 
 /* A place in somebody's queue. */
@@ -78,7 +80,7 @@ struct coro {
         uint32_t stack;               /* STACK_NONE: fresh, or ended. Upper 8 bits: which pool */
         int8_t interrupt;             /* what a wait returns on entry: 0, -ECANCELED or -ETIME */
         uint8_t flags;                /* CORO_LOW, and the room above's: enum task_flag */
-        uint16_t locks_held;          /* mutexes */
+        uint16_t locks_held;          /* mutexes, reader-writer locks */
 };
 
 _Static_assert(sizeof(struct coro) == 64, "one cache line");

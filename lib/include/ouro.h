@@ -100,6 +100,20 @@ struct ouro_options {
                                     less than zero: never */
         bool report_stack_overflow; /* name the task that ran into its guard page, before dying of it.
                                        Installs a SIGSEGV and SIGBUS handler that chains to the old one */
+        unsigned interrupt;         /* OURO_INTERRUPT_...: signals that cancel the main task; default: none */
+        bool no_deadlock_check;     /* that all tasks wait for each other is no error: something that the
+                                       library does not know of will end it, a signal handler say */
+};
+
+/* Signals that cancel the main task, with the reason OURO_CANCEL_SIGNAL. One that comes while a run that was
+ * told by an earlier one, of whichever kind, has not ended yet, ends the process: by what the signal does by
+ * default. Where several runs have the option, the first cancels the main tasks of all of them. Installs a
+ * handler until the run ends. A handler that the program had is called, too; a signal that it ignores (as
+ * nohup(1) has it) stays ignored. It works also while a task computes, but the task sees it where it waits.
+ */
+enum {
+        OURO_INTERRUPT_SIGINT = 1, /* ctrl-C */
+        OURO_INTERRUPT_SIGTERM = 2,
 };
 
 #define OURO_OPTIONS_INIT OURO_SIZED_(struct ouro_options)
@@ -141,6 +155,12 @@ OURO_API intptr_t ouro_run_with(const struct ouro_options *options, ouro_fn *mai
  */
 OURO_API const char *ouro_backend_name(void);
 
+/* A deadlock is told: when every task waits, and nothing is left that could ever wake one (no operation, job
+ * or timer is under way, and no other thread knows the loop, because ouro_this_loop() has not been called in
+ * this run), the log says who waits for what since when, and the main task's wait ends with -EDEADLK. A group
+ * that it closes is cancelled first. What then still waits, or waits when the main task has returned, inside
+ * shields, has its own waits end with -EDEADLK. */
+
 /* ---- tasks ------------------------------------------------------------------------------------ */
 
 /* Names a task. A value: copy it, keep it. A handle whose task is gone, or that never was one, gives
@@ -166,14 +186,39 @@ struct ouro_site {
         unsigned line;
 };
 
+/* Fairness. A loop works in passes. In a pass at most 128 turns of tasks are run, or, where tasks do not have
+ * to wait for what they ask for, at most 512 such calls carried out; a turn counts as four of those. Then the
+ * loop looks at the clock, at the kernel's completions and at what other threads have sent, and goes on where
+ * it was. So a call that may wait may let others run also when it need not wait. A task that is ready runs
+ * after those that were ready before it, however busy they are; a timer, a completion and a message come at
+ * most one pass late. Nothing can be done about a task that makes no such call: one that computes, or one
+ * that calls only what never waits (ouro_chan_try_recv(), ouro_mutex_unlock(), ouro_create_task()).
+ *
+ * Tasks have two priorities. One of low priority runs when no other is ready, and in each pass that was full
+ * at least one of them has a turn, in which it may carry out 28 calls without having to wait. Within each
+ * priority it is first come, first served. Priority is not inherited, neither by the tasks that a task
+ * creates nor by whoever holds what another one waits for; since each that is ready has its turn, that wait
+ * is bounded too.
+ *
+ * Jobs: within one executor, those of a higher priority begin first; first come, first served within each. As
+ * long as jobs of a higher priority come as fast as they are done, those of a lower one wait. In a process
+ * pool that holds for what waits and for each worker by itself: a job of higher priority goes ahead of all
+ * that its worker has been handed and has not begun, while another worker may begin one of a lower. */
+enum ouro_priority {
+        OURO_PRIORITY_LOW = -1,
+        OURO_PRIORITY_NORMAL = 0,
+        OURO_PRIORITY_HIGH = 1, /* jobs only */
+};
+
 /* What a task is made with. Begin with OURO_TASK_OPTIONS_INIT; zero always means the default. */
 struct ouro_task_options {
-        size_t size;              /* sizeof(struct ouro_task_options) */
-        const char *name;         /* borrowed until the result is consumed or the group has closed;
-                                     default: the function's name */
-        struct ouro_group *group; /* default: the innermost group open in the creator, else the root */
-        size_t stack_bytes;       /* guard page included; default: that of the run, least 16 KiB */
-        void (*drop)(void *arg);  /* called with arg if the task can never start */
+        size_t size;                 /* sizeof(struct ouro_task_options) */
+        const char *name;            /* borrowed until the result is consumed or the group has closed;
+                                        default: the function's name */
+        struct ouro_group *group;    /* default: the innermost group open in the creator, else the root */
+        size_t stack_bytes;          /* guard page included; default: that of the run, least 16 KiB */
+        void (*drop)(void *arg);     /* called with arg if the task can never start */
+        enum ouro_priority priority; /* low or normal */
 };
 
 #define OURO_TASK_OPTIONS_INIT OURO_SIZED_(struct ouro_task_options)
@@ -397,12 +442,14 @@ OURO_API int ouro_cancel(ouro_task task);
 /* Why a task was cancelled. */
 enum ouro_reason {
         OURO_NOT_CANCELLED,
-        OURO_CANCEL_ASKED,   /* ouro_cancel(), or the gather or wait_for that it belonged to was cut short */
-        OURO_CANCEL_SIBLING, /* another member of its fail-fast group failed */
-        OURO_CANCEL_LEFT,    /* its group was left early, or the group's owner was cancelled */
-        OURO_CANCEL_TIME,    /* a time scope around its group expired */
-        OURO_CANCEL_END,     /* the main task returned */
-        OURO_CANCEL_ENOUGH,  /* as many other members of its group have succeeded as were wanted */
+        OURO_CANCEL_ASKED,    /* ouro_cancel(), or the gather or wait_for that it belonged to was cut short */
+        OURO_CANCEL_SIBLING,  /* another member of its fail-fast group failed */
+        OURO_CANCEL_LEFT,     /* its group was left early, or the group's owner was cancelled */
+        OURO_CANCEL_TIME,     /* a time scope around its group expired */
+        OURO_CANCEL_END,      /* the main task returned */
+        OURO_CANCEL_ENOUGH,   /* as many other members of its group have succeeded as were wanted */
+        OURO_CANCEL_SIGNAL,   /* the main task only: see OURO_INTERRUPT_SIGINT */
+        OURO_CANCEL_DEADLOCK, /* every task waited for another, and main for its group */
 };
 
 /**
@@ -437,6 +484,20 @@ OURO_API int ouro_task_state(ouro_task task);
 OURO_API const char *ouro_task_name(ouro_task task);
 
 /**
+ * ouro_set_priority - change the priority of a task
+ * @task: any task of this loop
+ * @priority: OURO_PRIORITY_LOW or OURO_PRIORITY_NORMAL
+ *
+ * A task that is ready keeps its place in the queue for one more turn.
+ *
+ * Returns: 0, or
+ *   -EINVAL: another priority, or the task of a job, whose priority is one of its options
+ *   -ESRCH: stale or foreign handle
+ *   -EPERM: outside a task
+ */
+OURO_API int ouro_set_priority(ouro_task task, enum ouro_priority priority);
+
+/**
  * ouro_sleep - wait for a time
  * @ns: zero or less: one turn of the ready queue, as ouro_yield()
  *
@@ -450,6 +511,8 @@ OURO_API int ouro_sleep(int64_t ns);
 
 /**
  * ouro_yield - let every other ready task run once
+ *
+ * A task of low priority lets all others run, as often as they are ready.
  *
  * Returns: 0, -ECANCELED or -ETIME.
  */
@@ -741,7 +804,10 @@ template <class T> inline T ouro_sized()
 #include "ouro/group.h"
 #include "ouro/io.h"
 #include "ouro/channel.h"
+#include "ouro/broadcast.h"
 #include "ouro/sync.h"
+#include "ouro/select.h"
+#include "ouro/signal.h"
 #include "ouro/job.h"
 #include "ouro/pool.h"
 

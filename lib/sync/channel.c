@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "sync/channel.h"
+#include "sync/select.h"
 
 enum { KEEP_BYTES = 4096, PLACES_FIRST = 16 };
 
@@ -130,14 +130,12 @@ static inline void take_item(ouro_chan *chan, void *ret_item)
                 shrink(chan);
 }
 
-enum { IS_SHARED = 1 };
-
 /* It is not this loop's, as far as we know: 0 if it is from here on, for the first time or after another loop
  * has left it. */
-static __attribute__((noinline)) int adopt(struct sched *sched, ouro_chan *chan, const void *item)
+int chan_adopt(struct sched *sched, ouro_chan *chan, const void *item)
 {
         if (chan && chan->shared)
-                return item || !chan->item_bytes ? IS_SHARED : -EINVAL;
+                return item || !chan->item_bytes ? CHAN_IS_SHARED : -EINVAL;
         if (!sched)
                 return -EPERM;
         if (!chan || (!item && chan->item_bytes))
@@ -150,10 +148,10 @@ static __attribute__((noinline)) int adopt(struct sched *sched, ouro_chan *chan,
         return 0;
 }
 
-/* 0; IS_SHARED; or why the call makes no sense. An item of no bytes needs no memory. */
-static inline int refuse(struct sched *sched, ouro_chan *chan, const void *item)
+/* The item of one who waits: of a sender, or where a receiver wants it. */
+static inline void *item_of(struct ouro_list *node)
 {
-        return likely(chan && item && sched && chan->sched == sched) ? 0 : adopt(sched, chan, item);
+        return unlikely(sync_is_case(node)) ? select_item(node) : (void *)sync_coro(node)->value;
 }
 
 /* 0, -EPIPE, -ENOMEM, or -EAGAIN: full, and nobody takes it. */
@@ -164,10 +162,10 @@ static inline int send_now(struct sched *sched, ouro_chan *chan, const void *ite
 
         if (unlikely(chan->closed))
                 return -EPIPE;
-        if ((node = queue_pop(&chan->receivers))) {
+        if (chan->receivers && (node = sync_pop(&chan->receivers))) {
                 chan->received++;
-                chan_copy_item(chan, (void *)sync_coro(node)->value, item);
-                coro_wake(sched, sync_coro(node), 0);
+                chan_copy_item(chan, item_of(node), item);
+                sync_end_wait(sched, node, 0);
                 return 0;
         }
         if (unlikely(chan->count == chan->places) && (error = grow(chan)) < 0)
@@ -184,25 +182,35 @@ static inline int recv_now(struct sched *sched, ouro_chan *chan, void *ret_item)
         if (chan->count > 0) {
                 take_item(chan, ret_item);
                 chan->received++;
-                if ((node = queue_pop(&chan->senders))) {
-                        put_item(chan, (void *)sync_coro(node)->value);
-                        coro_wake(sched, sync_coro(node), 0);
+                if (chan->senders && (node = sync_pop(&chan->senders))) {
+                        put_item(chan, item_of(node));
+                        sync_end_wait(sched, node, 0);
                 }
                 return 0;
         }
-        if ((node = queue_pop(&chan->senders))) { /* a rendezvous */
+        if (chan->senders && (node = sync_pop(&chan->senders))) { /* a rendezvous */
                 chan->received++;
-                chan_copy_item(chan, ret_item, (void *)sync_coro(node)->value);
-                coro_wake(sched, sync_coro(node), 0);
+                chan_copy_item(chan, ret_item, item_of(node));
+                sync_end_wait(sched, node, 0);
                 return 0;
         }
         return chan->closed ? -EPIPE : -EAGAIN;
 }
 
+int chan_send_now(struct sched *sched, ouro_chan *chan, const void *item)
+{
+        return send_now(sched, chan, item);
+}
+
+int chan_recv_now(struct sched *sched, ouro_chan *chan, void *ret_item)
+{
+        return recv_now(sched, chan, ret_item);
+}
+
 int ouro_chan_try_send(ouro_chan *chan, const void *item)
 {
         struct sched *sched = sched_current;
-        int error = refuse(sched, chan, item);
+        int error = chan_refuse(sched, chan, item);
 
         if (likely(error == 0))
                 return send_now(sched, chan, item);
@@ -212,7 +220,7 @@ int ouro_chan_try_send(ouro_chan *chan, const void *item)
 int ouro_chan_try_recv(ouro_chan *chan, void *ret_item)
 {
         struct sched *sched = sched_current;
-        int error = refuse(sched, chan, ret_item);
+        int error = chan_refuse(sched, chan, ret_item);
 
         if (likely(error == 0))
                 return recv_now(sched, chan, ret_item);
@@ -222,7 +230,7 @@ int ouro_chan_try_recv(ouro_chan *chan, void *ret_item)
 int ouro_chan_send(ouro_chan *chan, const void *item)
 {
         struct sched *sched = sched_current;
-        int error = refuse(sched, chan, item);
+        int error = chan_refuse(sched, chan, item);
 
         if (unlikely(error))
                 return error < 0 ? error : chan->shared->send(chan, item, true);
@@ -239,7 +247,7 @@ int ouro_chan_send(ouro_chan *chan, const void *item)
 int ouro_chan_recv(ouro_chan *chan, void *ret_item)
 {
         struct sched *sched = sched_current;
-        int error = refuse(sched, chan, ret_item);
+        int error = chan_refuse(sched, chan, ret_item);
 
         if (unlikely(error))
                 return error < 0 ? error : chan->shared->recv(chan, ret_item, true);
@@ -256,7 +264,7 @@ int ouro_chan_recv(ouro_chan *chan, void *ret_item)
 int ouro_chan_close(ouro_chan *chan)
 {
         struct sched *sched = sched_current;
-        int error = refuse(sched, chan, chan);
+        int error = chan_refuse(sched, chan, chan);
 
         if (error)
                 return error < 0 ? error : chan->shared->close(chan);
@@ -278,7 +286,7 @@ size_t ouro_chan_len(const ouro_chan *chan)
 int ouro_chan_stats(ouro_chan *chan, struct ouro_channel_stats *ret_stats)
 {
         struct ouro_channel_stats stats = {.size = sizeof stats};
-        int error = refuse(sched_current, chan, chan);
+        int error = chan_refuse(sched_current, chan, chan);
         size_t size;
 
         if (error < 0)
@@ -288,7 +296,7 @@ int ouro_chan_stats(ouro_chan *chan, struct ouro_channel_stats *ret_stats)
         size = ret_stats->size; /* of an older header: it gets what it knows */
         if (size < sizeof size || size > sizeof stats)
                 return -EINVAL;
-        if (error == IS_SHARED) {
+        if (error == CHAN_IS_SHARED) {
                 chan->shared->stats(chan, &stats);
         } else {
                 stats.received = chan->received;

@@ -54,6 +54,20 @@ struct chan_kind {
         void (*unpark)(ouro_chan *chan, struct select *select, struct ouro_case *it);
 };
 
+enum { CHAN_IS_SHARED = 1 };
+
+int chan_adopt(struct sched *sched, ouro_chan *chan, const void *item);
+
+/* 0; CHAN_IS_SHARED; or why the call makes no sense. An item of no bytes needs no memory. */
+static inline int chan_refuse(struct sched *sched, ouro_chan *chan, const void *item)
+{
+        return likely(chan && item && sched && chan->sched == sched) ? 0 : chan_adopt(sched, chan, item);
+}
+
+/* Of a channel of this loop: 0, -EPIPE, -ENOMEM, or -EAGAIN: it would have to wait. */
+int chan_send_now(struct sched *sched, ouro_chan *chan, const void *item);
+int chan_recv_now(struct sched *sched, ouro_chan *chan, void *ret_item);
+
 static inline void chan_copy_item(const ouro_chan *chan, void *to, const void *from)
 {
         if (likely(chan->item_bytes == sizeof(uint64_t)))

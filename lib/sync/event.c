@@ -3,7 +3,12 @@
 
 #include "sync/sync.h"
 
-static const struct wait_kind waits_for_event = {.name = "event", .cut = sync_cut};
+static void event_target(const struct coro *coro, struct wait_target *target)
+{
+        target->object = container_of(coro->waiter.what, struct ouro_event, waiters);
+}
+
+static const struct wait_kind waits_for_event = {.name = "event", .cut = sync_cut, .target = event_target};
 
 static int refuse(struct sched *sched, const struct ouro_event *event)
 {

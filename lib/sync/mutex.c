@@ -1,13 +1,25 @@
-/* mutex.c - a fair mutex: unlocking hands it to whoever has waited longest.
- *
- * The owner is a task's record and its generation, so that a lock left by a task that ended is told from one
- * that is held, even when the record is in use again. */
+/* mutex.c - a fair mutex: unlocking hands it to whoever has waited longest. */
 #include <errno.h>
 
-#include "sync/sync.h"
+#include "sync/owner.h"
 
-static const struct wait_kind waits_to_lock = {.name = "mutex", .cut = sync_cut};
-static const struct wait_kind waits_to_lock_uncut = {.name = "mutex"};
+static struct ouro_mutex *mutex_waited_for(const struct coro *coro)
+{
+        return container_of(coro->waiter.what, struct ouro_mutex, waiters);
+}
+
+void mutex_target(const struct coro *coro, struct wait_target *target)
+{
+        const struct ouro_mutex *mutex = mutex_waited_for(coro);
+        const struct task *owner = mutex->owner;
+
+        target->object = mutex;
+        target->holder = &owner->coro;
+}
+
+static const struct wait_kind waits_to_lock = {.name = "mutex", .cut = sync_cut, .target = mutex_target};
+static const struct wait_kind waits_to_lock_uncut = {
+        .name = "mutex", .target = mutex_target, .give_up = sync_cut};
 
 static inline void own(struct ouro_mutex *mutex, struct task *task)
 {
@@ -18,19 +30,16 @@ static inline void own(struct ouro_mutex *mutex, struct task *task)
 
 static bool owner_is_dead(const struct ouro_mutex *mutex)
 {
-        const struct task *owner = mutex->owner;
-
-        return owner->generation != mutex->generation || owner->state != TASK_ALIVE;
+        return !owner_is_alive(mutex->owner, mutex->generation);
 }
 
-/* A task has ended that may hold the mutex this one waits for. */
-static void fail_if_orphan(struct ouro_loop *loop, struct task *task)
+void mutex_fail_if_orphan(struct ouro_loop *loop, struct task *task)
 {
         struct ouro_mutex *mutex;
 
         if (task->coro.wait != &waits_to_lock && task->coro.wait != &waits_to_lock_uncut)
                 return;
-        mutex = container_of(task->coro.waiter.what, struct ouro_mutex, waiters);
+        mutex = mutex_waited_for(&task->coro);
         if (owner_is_dead(mutex))
                 sync_wake(&loop->sched, &mutex->waiters, SIZE_MAX, -EOWNERDEAD);
 }
@@ -65,7 +74,9 @@ static int lock_as(struct ouro_mutex *mutex, const struct wait_kind *kind)
         error = refuse_held(sched, mutex);
         if (error < 0)
                 return error;
-        loop_of(sched)->orphan_check = fail_if_orphan;
+        if (unlikely(owner_waits_for_us(sched, mutex->owner)))
+                return -EDEADLK;
+        owner_watch_deaths(loop_of(sched));
         return sync_wait(sched, &mutex->waiters, kind);
 }
 
@@ -89,6 +100,22 @@ int ouro_mutex_try_lock(struct ouro_mutex *mutex)
         }
         error = refuse_held(sched, mutex);
         return error < 0 ? error : -EBUSY;
+}
+
+int ouro_mutex_recover(struct ouro_mutex *mutex)
+{
+        struct sched *sched = sched_current;
+        int error;
+
+        if (!sched)
+                return -EPERM;
+        if (!mutex || !mutex->owner)
+                return -EINVAL;
+        error = refuse_held(sched, mutex);
+        if (error != -EOWNERDEAD)
+                return error < 0 ? error : -EBUSY;
+        own(mutex, task_of(sched->current)); /* nobody waits: those who did were told */
+        return 0;
 }
 
 int ouro_mutex_unlock(struct ouro_mutex *mutex)
@@ -116,7 +143,13 @@ int ouro_mutex_unlock(struct ouro_mutex *mutex)
 
 /* ---- condition: lives here because it must lock without being cut short ---- */
 
-static const struct wait_kind waits_for_notice = {.name = "condition", .cut = sync_cut};
+static void condition_target(const struct coro *coro, struct wait_target *target)
+{
+        target->object = container_of(coro->waiter.what, struct ouro_condition, waiters);
+}
+
+static const struct wait_kind waits_for_notice = {
+        .name = "condition", .cut = sync_cut, .target = condition_target};
 
 int ouro_condition_wait(struct ouro_condition *condition, struct ouro_mutex *mutex)
 {

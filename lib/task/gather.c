@@ -63,6 +63,12 @@ static int wait_for_all(struct ouro_loop *loop, const ouro_task *tasks, size_t n
         return 0;
 }
 
+/* Of one that has not ended: all tasks waited for each other, and this wait for it was given up. */
+static intptr_t result_of(const struct task *task)
+{
+        return task->state == TASK_ALIVE ? -EDEADLK : task->coro.value;
+}
+
 /* Fills in the results and finds the error that came first: 0 if there was none. */
 static int read_results(const ouro_task *tasks, size_t n, intptr_t *ret_results)
 {
@@ -71,7 +77,7 @@ static int read_results(const ouro_task *tasks, size_t n, intptr_t *ret_results)
 
         for (size_t i = 0; i < n; i++) {
                 struct task *task = task_is_failed(tasks[i]) ? NULL : held(tasks[i]);
-                intptr_t result = task ? task->coro.value : (intptr_t)(int64_t)tasks[i].generation;
+                intptr_t result = task ? result_of(task) : (intptr_t)(int64_t)tasks[i].generation;
                 uint64_t turn = task ? (uint64_t)(uintptr_t)task->coro.sp : 0;
 
                 if (ret_results)
@@ -169,12 +175,17 @@ intptr_t ouro_wait_for(ouro_task handle, int64_t ns)
         if (cut < 0) {
                 task_cancel(loop, task,
                             &(struct cause){.reason = OURO_CANCEL_ASKED, .origin = task_handle(self)});
-                task_wait_ended(loop, task, false);
+                if (task_wait_ended(loop, task, false) < 0) { /* given up */
+                        task_release(loop, task);
+                        return -EDEADLK;
+                }
         }
         result = task_consume(loop, task);
         task_release(loop, task);
         if (cut == 0 || result != -ECANCELED)
                 return coro_spend(&loop->sched, result);
+        if (cut == -EDEADLK)
+                return cut;
         return self->coro.interrupt ? self->coro.interrupt : -ETIME;
 }
 

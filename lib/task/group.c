@@ -90,6 +90,13 @@ static const struct wait_kind waits_for_members = {
 static const struct wait_kind waits_for_members_uncut = {.name = "members of its group",
                                                          .target = join_target};
 
+struct ouro_group *group_joined_by(const struct coro *coro)
+{
+        bool joins = coro->wait == &waits_for_members || coro->wait == &waits_for_members_uncut;
+
+        return joins ? coro->waiter.what : NULL;
+}
+
 /* What cuts the owner short cancels the members of a group that it has opened since. */
 static void cancel_for_owner(struct ouro_loop *loop, struct ouro_group *group, enum ouro_reason reason)
 {

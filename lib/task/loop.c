@@ -210,7 +210,7 @@ void loop_pass(struct ouro_loop *loop, int64_t limit_ns)
                 if (loop->virtual_clock) /* nothing may be on its way when time jumps */
                         error = ring_wait(&loop->ring, 0);
                 if (error == 0 && !sched_busy(&loop->sched) && inbox_empty(loop) && !jump(loop) &&
-                    !relieve(loop) && !run_within(loop)) {
+                    !relieve(loop) && !run_within(loop) && !(limit_ns < 0 && deadlock_resolve(loop))) {
                         trim_stacks(loop);
                         error = sleep_in_ring(loop, limit_ns);
                         fire_due(loop);

@@ -90,6 +90,7 @@ static bool run_loop(struct ouro_loop *loop)
 static void forget_loop(void)
 {
         sched_current = NULL; /* a forked child has no loop: the ring is the parent's */
+        interrupt_forked();
 }
 
 static void watch_forks(void)
@@ -103,6 +104,7 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         sched_init(&loop->sched, options->stack_bytes ? options->stack_bytes : STACK_DEFAULT_BYTES);
         loop->sched.ended = task_ended;
         loop->sched.name = task_name_of;
+        loop->reachable = options->no_deadlock_check || options->interrupt; /* ctrl-C may */
         loop->virtual_clock = options->clock == OURO_CLOCK_VIRTUAL;
         loop->sched.look_ns = loop->now_ns = loop->virtual_clock ? 0 : loop_real_ns();
         loop->spin.ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
@@ -143,7 +145,11 @@ static intptr_t run_main(struct ouro_loop *loop, const struct ouro_options *opti
         loop->main_handle = task_handle(loop->main);
         if (options->report_stack_overflow && overflow_report_on() < 0)
                 log_line(OURO_LOG_WARNING, "stack overflows will not be reported: no memory");
+        if (options->interrupt)
+                interrupt_on(loop, options->interrupt);
         *ret_clean = run_loop(loop);
+        if (options->interrupt)
+                interrupt_off(loop);
         if (options->report_stack_overflow)
                 overflow_report_off();
         sched_current = NULL;
@@ -160,7 +166,8 @@ static intptr_t run_main(struct ouro_loop *loop, const struct ouro_options *opti
 static int check_options(const struct ouro_options *options)
 {
         if (options->entries > 32768 || (unsigned)options->clock > OURO_CLOCK_VIRTUAL ||
-            (unsigned)options->backend > OURO_BACKEND_EPOLL || options->drain_ns < 0)
+            (unsigned)options->backend > OURO_BACKEND_EPOLL || options->drain_ns < 0 ||
+            (options->interrupt & ~(unsigned)(OURO_INTERRUPT_SIGINT | OURO_INTERRUPT_SIGTERM)))
                 return -EINVAL;
         if (options->stack_bytes &&
             (options->stack_bytes < STACK_MIN_BYTES || options->stack_bytes > STACK_MAX_BYTES))
@@ -213,5 +220,9 @@ const char *ouro_backend_name(void)
 
 ouro_loop *ouro_this_loop(void)
 {
-        return loop_here();
+        struct ouro_loop *loop = loop_here();
+
+        if (loop)
+                loop->reachable = true; /* others can be told of it, and post */
+        return loop;
 }

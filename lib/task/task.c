@@ -54,6 +54,8 @@ struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_
                 task_record_free(loop, task);
                 return NULL;
         }
+        if (options->priority == OURO_PRIORITY_LOW)
+                task->coro.flags |= CORO_LOW;
         coro_create(&loop->sched, &task->coro, fn, arg, options->stack_bytes, options->drop);
         join_group(task, group);
         return task;
@@ -166,6 +168,8 @@ ouro_task ouro_create_task_with_at(const struct ouro_task_options *options, ouro
 
         if (options && options_read(&known, sizeof known, options) < 0)
                 return task_failed(-EINVAL);
+        if (known.priority != OURO_PRIORITY_NORMAL && known.priority != OURO_PRIORITY_LOW)
+                error = -EINVAL;
         if (known.stack_bytes && (known.stack_bytes < STACK_LEAST || known.stack_bytes > STACK_MAX_BYTES))
                 error = -EINVAL;
         if (error == 0)
@@ -225,6 +229,10 @@ static inline bool wake_waiter(struct ouro_loop *loop, struct ouro_list *node, i
                 watch_ended(loop, waiter);
                 return false;
         }
+        if (unlikely(tag == TAG_TELL)) {
+                ((struct task_watcher *)((uintptr_t)waiter->what & ~(uintptr_t)TAG_MASK))->ended(waiter);
+                return false;
+        }
         coro_wake(&loop->sched, container_of(waiter, struct coro, waiter), tag == TAG_AWAIT ? result : 0);
         return tag == TAG_AWAIT;
 }
@@ -244,11 +252,13 @@ static inline bool wake_waiters(struct ouro_loop *loop, struct task *task, intpt
         return consumed;
 }
 
-/* It ended with mutexes locked: who waits for them must not wait for ever. */
+atomic_bool task_left_locks;
+
+/* It ended with locks held: who waits for them must not wait for ever. */
 static void abandon_locks(struct ouro_loop *loop, struct task *task)
 {
-        log_line(OURO_LOG_ERROR, "task %s ended with %u mutexes locked", task_name(task),
-                 task->coro.locks_held);
+        log_line(OURO_LOG_ERROR, "task %s ended with %u locks held", task_name(task), task->coro.locks_held);
+        atomic_store_explicit(&task_left_locks, true, memory_order_relaxed);
         if (loop->orphan_check)
                 task_each(loop, loop->orphan_check);
 }
@@ -324,7 +334,8 @@ static void waiter_target(const struct coro *coro, struct wait_target *target)
 }
 
 static const struct wait_kind waits_for_task = {.name = "task", .cut = cut_waiter, .target = waiter_target};
-static const struct wait_kind waits_for_task_uncut = {.name = "task", .target = waiter_target};
+static const struct wait_kind waits_for_task_uncut = {
+        .name = "task", .target = waiter_target, .give_up = cut_waiter};
 
 static inline intptr_t wait_in_queue(struct ouro_loop *loop, struct task *task, unsigned tag,
                                      const struct wait_kind *kind)
@@ -394,6 +405,29 @@ int task_wait_ended(struct ouro_loop *loop, struct task *task, bool may_be_cut)
         if (task->state != TASK_ALIVE)
                 return 0;
         return (int)wait_in_queue(loop, task, TAG_LOOK, may_be_cut ? &waits_for_task : &waits_for_task_uncut);
+}
+
+/* ---- priority ---- */
+
+int ouro_set_priority(ouro_task handle, enum ouro_priority priority)
+{
+        struct ouro_loop *loop = loop_here();
+        struct task *task;
+
+        if (!loop)
+                return -EPERM;
+        if (priority != OURO_PRIORITY_NORMAL && priority != OURO_PRIORITY_LOW)
+                return -EINVAL;
+        task = task_find(loop, handle);
+        if (!task)
+                return -ESRCH;
+        if (task->job)
+                return -EINVAL;
+        if (priority == OURO_PRIORITY_LOW)
+                task->coro.flags |= CORO_LOW;
+        else
+                task->coro.flags &= (uint8_t)~CORO_LOW;
+        return 0;
 }
 
 /* ---- asking ---- */

@@ -65,9 +65,14 @@ struct task_more {
         ouro_task cancel_origin;
 };
 
-/* Who waits in task->waiters: waiter.what is the task waited for, with a tag in its low bits, or a watch's.
- */
-enum { TAG_WATCH = 0, TAG_AWAIT = 1, TAG_LOOK = 2, TAG_MASK = 3 };
+/* Who waits in task->waiters: waiter.what is the task waited for, with a tag in its low bits, or a watch's, or
+ * (TAG_TELL) a struct task_watcher. */
+enum { TAG_WATCH = 0, TAG_AWAIT = 1, TAG_LOOK = 2, TAG_TELL = 3, TAG_MASK = 3 };
+
+/* Begins what a room above has waiting for tasks. */
+struct task_watcher {
+        void (*ended)(struct waiter *waiter); /* which is out of the task's queue */
+};
 
 enum context_kind {
         CONTEXT_GROUP = 1,
@@ -102,6 +107,17 @@ struct task_chunk {
 extern struct task_chunk task_directory[CHUNKS_MOST];
 extern _Atomic uint32_t task_chunks; /* how many of them there are */
 
+enum { SELECT_TURNS = 64 };
+
+/* Of a run that signals may cancel. */
+struct interrupt {
+        struct interrupt *next;
+        struct ouro_loop *loop;
+        struct ouro_message message; /* lies ready for the handler */
+        unsigned signals;            /* OURO_INTERRUPT_... */
+        bool told;                   /* the message has been sent */
+};
+
 struct ouro_loop {
         struct sched sched; /* first: a sched is a loop */
         struct ring ring;
@@ -112,6 +128,9 @@ struct ouro_loop {
         bool virtual_clock;
         bool main_done;
         unsigned blind_passes; /* since the clock was looked at, at the most */
+        bool reachable; /* others may wake this loop, though nothing is under way: no deadlock is certain */
+        size_t deadlock_told;    /* how many of those who wait for ever */
+        uint64_t deadlock_ended; /* one more than ended was when a deadlock was told of, and main was not */
         struct task *main;
         ouro_task main_handle; /* also when it has ended */
         intptr_t main_result;
@@ -121,12 +140,18 @@ struct ouro_loop {
         uint32_t fresh_slot;
         uint64_t ended;              /* tasks so far: the order of ending */
         size_t jobs_out;             /* given to executors and not back */
+        struct select_turn {
+                uintptr_t key; /* of a call and its array of cases */
+                size_t turn;   /* where its next search begins */
+        } select_turns[SELECT_TURNS];
+        uint32_t select_seed;        /* a call that is not among them begins anywhere */
         struct ouro_job *spare_jobs; /* memory for jobs, by next */
         size_t spare_jobs_len;
         void *jobs_within; /* queue of those that this thread may run itself, see executors/within.c */
         bool (*run_within)(struct ouro_loop *loop); /* runs one; false: there is none. NULL: never was */
         struct ouro_list pollers;                   /* see poller.h */
         struct spin spin;                           /* while jobs are out */
+        struct interrupt interrupt;
         int64_t drain_ns;
         int64_t trim_at_ns;
         /* Set by lib/sync when somebody waits for a lock: does this task wait for one whose holder ended? */
@@ -222,6 +247,8 @@ void task_records_return(struct ouro_loop *loop);      /* all its chunks, when t
 const void *task_records(size_t i, size_t *ret_bytes); /* the chunk that was mapped i-th, or NULL */
 
 /* ---- task.c ---- */
+extern atomic_bool task_left_locks; /* some task of this process has ended holding one */
+
 struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_fn *fn, void *arg,
                          const struct ouro_task_options *options, const struct ouro_site *site);
 struct task *task_create_job(struct ouro_loop *loop, const struct ouro_site *site,
@@ -279,6 +306,7 @@ void group_member_counted(struct ouro_loop *loop, struct task *task, intptr_t re
 int group_count_closed(struct ouro_group *group, int result); /* what it closes with */
 
 /* ---- group.c, scope.c, watch.c ---- */
+struct ouro_group *group_joined_by(const struct coro *coro); /* whose members it waits for, or NULL */
 void group_member_failed(struct ouro_loop *loop, struct task *task, intptr_t error);
 void group_all_ended(struct ouro_loop *loop, struct ouro_group *group); /* and its owner waits for that */
 void group_drop_results(struct ouro_loop *loop, struct ouro_group *group);
@@ -318,8 +346,18 @@ void inbox_take(struct ouro_loop *loop);
 bool inbox_close(struct ouro_loop *loop);        /* false: not empty. Then nothing more can be sent */
 void inbox_await_wakers(struct ouro_loop *loop); /* until no sender touches the loop any more */
 
+/* ---- deadlock.c ---- */
+/* Called when nothing is ready. False: something may still wake a task. Else all wait for each other: says
+ * so, and ends some of the waits. */
+bool deadlock_resolve(struct ouro_loop *loop);
+
 /* ---- overflow.c ---- */
 int overflow_report_on(void);
 void overflow_report_off(void);
+
+/* ---- interrupt.c ---- */
+void interrupt_on(struct ouro_loop *loop, unsigned signals);
+void interrupt_off(struct ouro_loop *loop); /* nothing is sent to the loop any more */
+void interrupt_forked(void);                /* in a forked child */
 
 #endif

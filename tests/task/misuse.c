@@ -54,6 +54,7 @@ static void tasks_are_refused(void)
         REFUSED(ouro_cancel(a_task));
         REFUSED(ouro_cancelled(a_task));
         REFUSED(ouro_task_state(a_task));
+        REFUSED(ouro_set_priority(a_task, OURO_PRIORITY_LOW));
         REFUSED(ouro_sleep(1));
         REFUSED(ouro_sleep(0));
         REFUSED(ouro_yield());

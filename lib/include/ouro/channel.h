@@ -32,10 +32,35 @@ typedef struct ouro_chan ouro_chan;
 OURO_API ouro_chan *ouro_chan_new(size_t item_bytes, size_t capacity);
 
 /**
- * ouro_chan_free - free a channel, with the items that are still in it
- * @chan: may be NULL
+ * ouro_chan_new_shared - make a channel between loops and threads
+ * @item_bytes: size of an item, copied in and out; 0 for a bare signal
+ * @capacity: items it holds; 0: a rendezvous, where a send waits for its receiver
  *
- * Returns: 0, or -EBUSY: tasks wait on it, and nothing was freed.
+ * Tasks of any loops use it, and threads without a loop, at the same time and by the same functions. A thread
+ * without a loop that has to wait sleeps, and nothing cuts that short; so does whatever else is not a task.
+ *
+ * Who waits is served in the order of arrival, whichever loop or thread it is of: an item goes to the oldest
+ * receiver who waits and a place to the oldest sender, never to somebody who called later. Items of one
+ * sender arrive in the order in which they were sent. Nobody is woken who does not wait, and a loop that is
+ * awake is not woken again.
+ *
+ * While a task waits for it, its loop's virtual clock does not jump, and the loop polls for struct
+ * ouro_options.spin_ns before it sleeps, as while jobs are out.
+ *
+ * Returns: a channel to be freed by ouro_chan_free(), or NULL: out of memory, or more bytes than there can be
+ * (it is never unbounded).
+ * Threads: from anywhere, and so are all calls on it: where they say -EPERM for a call outside a loop, that
+ * is of no concern here. After fork() it belongs to the parent: in the child, calls that would have to wait
+ * for others, or wake them, give -EPERM.
+ */
+OURO_API ouro_chan *ouro_chan_new_shared(size_t item_bytes, size_t capacity);
+
+/**
+ * ouro_chan_free - free a channel, with the items that are still in it
+ * @chan: may be NULL; no other call on it is under way, not even one that has been served and is about to
+ * return
+ *
+ * Returns: 0, or -EBUSY: somebody waits on it, and nothing was freed.
  */
 OURO_API int ouro_chan_free(ouro_chan *chan);
 
@@ -63,7 +88,8 @@ OURO_API int ouro_chan_recv(ouro_chan *chan, void *ret_item);
  * @chan: a channel
  * @item: item_bytes bytes
  *
- * Returns: 0; -EAGAIN: full (a rendezvous: nobody is receiving); -EPIPE, -EINVAL, -ENOMEM.
+ * Returns: 0; -EAGAIN: full (a rendezvous: nobody is receiving; a shared one: or another thread is in the
+ * middle of taking an item out); -EPIPE, -EINVAL, -ENOMEM.
  */
 OURO_API int ouro_chan_try_send(ouro_chan *chan, const void *item);
 
@@ -72,7 +98,8 @@ OURO_API int ouro_chan_try_send(ouro_chan *chan, const void *item);
  * @chan: a channel
  * @ret_item: item_bytes bytes
  *
- * Returns: 0; -EAGAIN: empty; -EPIPE, -EINVAL.
+ * Returns: 0; -EAGAIN: empty (a shared one: or another thread is in the middle of putting an item in);
+ * -EPIPE, -EINVAL.
  */
 OURO_API int ouro_chan_try_recv(ouro_chan *chan, void *ret_item);
 

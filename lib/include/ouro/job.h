@@ -72,16 +72,6 @@ static inline struct ouro_out ouro_out(void *base, size_t len)
 #define OURO_NO_IN (ouro_in(NULL, 0))
 #define OURO_NO_OUT (ouro_out(NULL, 0))
 
-/* Within one executor, jobs of a higher priority begin first; first come, first served within each. As long
- * as jobs of a higher priority come as fast as they are done, those of a lower one wait. In a process pool
- * that holds for what waits and for each worker by itself: a job of higher priority goes ahead of all that
- * its worker has been handed and has not begun, while another worker may begin one of a lower. */
-enum ouro_priority {
-        OURO_PRIORITY_LOW = -1,
-        OURO_PRIORITY_NORMAL = 0,
-        OURO_PRIORITY_HIGH = 1,
-};
-
 /* What is known of a job that ran in a worker process, see ouro_job_options.ret_report. */
 struct ouro_report {
         pid_t pid;              /* of the last worker that it ran in; it may have been reused since */
@@ -115,7 +105,7 @@ struct ouro_job_options {
         /* How long it may run once it has begun (time in the queue is bounded by a scope); default: no limit.
          * Then its token is set, a worker process is ended as by ouro_cancel(), and it ends with -ETIME. */
         int64_t deadline_ns;
-        enum ouro_priority priority;
+        enum ouro_priority priority; /* see there */
         unsigned worker;  /* 1 + the number of the only worker that may run it; default 0: any. Not in a
                              thread pool (-ENOTSUP) */
         unsigned retries; /* it is idempotent: begun again up to so often if its worker process dies.

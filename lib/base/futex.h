@@ -2,8 +2,8 @@
  *
  * A condition variable costs a lock that the sleeper must get back before it can go on, often while the one
  * who woke it still holds it: two more system calls for every wake. */
-#ifndef OURO_EXECUTORS_FUTEX_H
-#define OURO_EXECUTORS_FUTEX_H
+#ifndef OURO_BASE_FUTEX_H
+#define OURO_BASE_FUTEX_H
 
 #include <limits.h>
 #include <linux/futex.h>

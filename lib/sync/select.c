@@ -1,0 +1,239 @@
+/* select.c - doing one of many things: which of them can be done now.
+ *
+ * All cases are looked at for mistakes before one is done. Then they are tried, the first of them another one
+ * each time, so that one that can always be done does not keep the others from their turn. */
+#include <errno.h>
+#include <poll.h>
+
+#include "ring/calls_impl.h"
+#include "sync/select.h"
+
+/* ---- mistakes ---- */
+
+static int refuse_chan(struct sched *sched, struct ouro_case *it)
+{
+        int error = chan_refuse(sched, it->of.chan.chan, it->of.chan.item);
+
+        if (unlikely(error == CHAN_IS_SHARED))
+                return it->of.chan.chan->shared->park ? 0 : -EPERM;
+        return error;
+}
+
+static int refuse_task(struct sched *sched, struct ouro_case *it)
+{
+        struct task *task;
+
+        select_place(it)->object = NULL;
+        if (task_is_failed(it->of.task))
+                return 0;
+        task = task_find(loop_of(sched), it->of.task);
+        if (!task)
+                return -ESRCH;
+        select_place(it)->object = task;
+        return &task->coro == sched->current ? -EDEADLK : 0;
+}
+
+static int refuse_ready(const struct ouro_case *it)
+{
+        const unsigned known = POLLIN | POLLOUT | POLLPRI | POLLRDHUP;
+
+        if (it->of.ready.fd < 0)
+                return -EBADF;
+        return it->of.ready.events == 0 || (it->of.ready.events & ~known) ? -EINVAL : 0;
+}
+
+static int refuse_event(struct sched *sched, const struct ouro_case *it)
+{
+        if (!it->of.event)
+                return -EINVAL;
+        return sync_foreign(sched, it->of.event->waiters) ? -EPERM : 0;
+}
+
+static __attribute__((noinline)) int refuse_case(struct sched *sched, struct ouro_case *it)
+{
+        switch (it->kind) {
+        case OURO_CASE_IS_SEND:
+        case OURO_CASE_IS_RECV:
+                return refuse_chan(sched, it);
+        case OURO_CASE_IS_TASK:
+                return refuse_task(sched, it);
+        case OURO_CASE_IS_READY:
+                return refuse_ready(it);
+        case OURO_CASE_IS_EVENT:
+                return refuse_event(sched, it);
+        case OURO_CASE_IS_AFTER:
+        case OURO_CASE_IS_NEVER:
+                return 0;
+        default:
+                return -EINVAL;
+        }
+}
+
+static inline bool is_of_chan(const struct ouro_case *it)
+{
+        return (unsigned)it->kind - OURO_CASE_IS_SEND <= OURO_CASE_IS_RECV - OURO_CASE_IS_SEND;
+}
+
+/* What most cases are: on a channel of this loop. */
+static inline bool is_plain(const struct sched *sched, const struct ouro_case *it)
+{
+        return is_of_chan(it) && it->of.chan.chan && it->of.chan.item && it->of.chan.chan->sched == sched;
+}
+
+/* 0, -EAGAIN: there is nothing to wait for; or why it makes no sense. */
+static inline int refuse(struct sched *sched, struct ouro_case *cases, size_t n)
+{
+        bool any = false;
+
+        if (unlikely(!sched))
+                return -EPERM;
+        if (unlikely(!cases && n > 0))
+                return -EINVAL;
+        for (size_t i = 0; i < n; i++) {
+                int error;
+
+                any |= cases[i].kind != OURO_CASE_IS_NEVER;
+                if (likely(is_plain(sched, &cases[i])))
+                        continue;
+                error = refuse_case(sched, &cases[i]);
+                if (unlikely(error < 0))
+                        return error;
+        }
+        return likely(any) ? 0 : -EAGAIN;
+}
+
+/* ---- what can be done now ---- */
+
+/* Is it plain to see that the channel has nothing for this case? */
+static inline bool is_hopeless(const ouro_chan *chan, int kind)
+{
+        if (kind == OURO_CASE_IS_RECV)
+                return !chan->senders && chan->count == 0 && !chan->closed && !chan->shared;
+        return !chan->receivers && chan->count == chan->capacity && !chan->closed && !chan->shared;
+}
+
+static int try_chan(struct sched *sched, struct ouro_case *it)
+{
+        ouro_chan *chan = it->of.chan.chan;
+        void *item = it->of.chan.item;
+
+        if (it->kind == OURO_CASE_IS_SEND)
+                return likely(!chan->shared) ? chan_send_now(sched, chan, item)
+                                             : chan->shared->send(chan, item, false);
+        return likely(!chan->shared) ? chan_recv_now(sched, chan, item)
+                                     : chan->shared->recv(chan, item, false);
+}
+
+static int try_task(struct ouro_case *it)
+{
+        const struct task *task = select_place(it)->object;
+
+        return !task || task->state == TASK_ENDED ? 0 : -EAGAIN;
+}
+
+static int try_ready(const struct ouro_case *it)
+{
+        int events = poll_now(it->of.ready.fd, it->of.ready.events | POLLRDHUP);
+
+        return events == 0 ? -EAGAIN : events;
+}
+
+/* What it comes to, or -EAGAIN. */
+static __attribute__((noinline)) int try_case(struct sched *sched, struct ouro_case *it)
+{
+        switch (it->kind) {
+        case OURO_CASE_IS_SEND:
+        case OURO_CASE_IS_RECV:
+                return try_chan(sched, it);
+        case OURO_CASE_IS_TASK:
+                return try_task(it);
+        case OURO_CASE_IS_READY:
+                return try_ready(it);
+        case OURO_CASE_IS_EVENT:
+                return it->of.event->is_set ? 0 : -EAGAIN;
+        case OURO_CASE_IS_AFTER:
+                return it->of.after_ns <= 0 ? 0 : -EAGAIN;
+        default:
+                return -EAGAIN;
+        }
+}
+
+/* Does the first that can be done, from start on and round. Its index, or -EAGAIN. */
+static inline ssize_t search(struct sched *sched, struct ouro_case *cases, size_t n, size_t start)
+{
+        size_t i = start;
+
+        do {
+                struct ouro_case *it = &cases[i];
+
+                if (!is_of_chan(it) || !is_hopeless(it->of.chan.chan, it->kind)) {
+                        int result = try_case(sched, it);
+
+                        if (likely(result != -EAGAIN)) {
+                                it->result = result;
+                                return (ssize_t)i;
+                        }
+                }
+                if (++i == n)
+                        i = 0;
+        } while (i != start);
+        return -EAGAIN;
+}
+
+/* ---- whose turn it is ---- */
+
+/* The entry of a call with an array; its turn is less than n. */
+static inline struct select_turn *turn_of(struct ouro_loop *loop, const struct ouro_case *cases, size_t n,
+                                          const void *caller)
+{
+        uintptr_t key = (uintptr_t)cases ^ (uintptr_t)caller * 0x9e3779b97f4a7c15u;
+        struct select_turn *entry = &loop->select_turns[(key * 0x9e3779b97f4a7c15u) >> 58];
+
+        if (unlikely(entry->key != key)) {
+                loop->select_seed += 0x9e3779b9u;
+                entry->key = key;
+                entry->turn = (size_t)((uint64_t)loop->select_seed * n >> 32);
+        }
+        if (entry->turn >= n)
+                entry->turn = 0;
+        return entry;
+}
+
+_Static_assert(SELECT_TURNS == 1 << (64 - 58), "the upper bits of a hash");
+
+static inline ssize_t select_now(struct sched *sched, struct ouro_case *cases, size_t n, const void *caller)
+{
+        struct select_turn *turn = turn_of(loop_of(sched), cases, n, caller);
+        ssize_t result = search(sched, cases, n, turn->turn);
+
+        if (result >= 0)
+                turn->turn = (size_t)result + 1;
+        return result;
+}
+
+ssize_t ouro_try_select(struct ouro_case *cases, size_t n)
+{
+        struct sched *sched = sched_current;
+        int error = refuse(sched, cases, n);
+
+        return error < 0 ? error : select_now(sched, cases, n, __builtin_return_address(0));
+}
+
+ssize_t ouro_select(struct ouro_case *cases, size_t n)
+{
+        struct sched *sched = sched_current;
+        int error = refuse(sched, cases, n);
+        ssize_t result;
+
+        if (unlikely(error < 0))
+                return error == -EAGAIN ? -EINVAL : error;
+        if (unlikely(sched->current->interrupt))
+                return sched->current->interrupt;
+        result = select_now(sched, cases, n, __builtin_return_address(0));
+        if (result != -EAGAIN)
+                return coro_spend(sched, result);
+        result = select_wait(sched, cases, n);
+        if (likely(result >= 0)) /* the entry may be another's by now: then it loses its place, no more */
+                turn_of(loop_of(sched), cases, n, __builtin_return_address(0))->turn = (size_t)result + 1;
+        return result;
+}
