@@ -23,7 +23,7 @@ static intptr_t call_as_task(ouro_executor *executor, ouro_job_fn *fn, struct ou
         intptr_t result;
 
         ouro_group_open(&group, OURO_GROUP_KEEP, NULL);
-        result = ouro_wait_for(ouro_submit_with(executor, fn, in, out, options), OURO_FOREVER);
+        result = ouro_wait_for(ouro_submit_with_at(executor, fn, in, out, options, NULL), OURO_FOREVER);
         ouro_group_close(&group);
         return result;
 }

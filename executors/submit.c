@@ -277,14 +277,14 @@ ouro_task ouro_submit_at(ouro_executor *executor, ouro_job_fn *fn, struct ouro_i
 /* A job with options that have been read. 0, or why there is none. */
 static int new_job_with(struct ouro_loop *loop, ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in,
                         struct ouro_out out, const struct ouro_job_options *options,
-                        const struct job_map *map, struct ouro_job **ret_job)
+                        const struct ouro_site *site, const struct job_map *map, struct ouro_job **ret_job)
 {
-        struct ouro_job *job = new_job(loop, executor, fn, in, out, &nameless);
+        struct ouro_job *job = new_job(loop, executor, fn, in, out, site);
         int error;
 
         if (!job)
                 return -ENOMEM;
-        if (options->name != nameless.name && !task_rename(job->task, options->name))
+        if (options->name != site->name && !task_rename(job->task, options->name))
                 error = -ENOMEM;
         else
                 error = job_use_options(job, options, map);
@@ -297,35 +297,49 @@ static int new_job_with(struct ouro_loop *loop, ouro_executor *executor, ouro_jo
         return 0;
 }
 
-ouro_task ouro_submit_with(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in, struct ouro_out out,
-                           const struct ouro_job_options *given)
+/* A job with options as a program gives them; its name is the site's by default. 0, or why there is none. */
+static int new_job_as_wished(struct ouro_loop *loop, ouro_executor *executor, ouro_job_fn *fn,
+                             struct ouro_in in, struct ouro_out out, const struct ouro_job_options *given,
+                             const struct ouro_site *site, struct ouro_job **ret_job)
+{
+        struct ouro_job_options options;
+        int error = job_read_options(executor, given, &options);
+
+        if (error < 0)
+                return error;
+        if (!site)
+                site = &nameless;
+        if (options.name == nameless.name)
+                options.name = site->name;
+        return new_job_with(loop, executor, fn, in, out, &options, site, NULL, ret_job);
+}
+
+ouro_task ouro_submit_with_at(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in,
+                              struct ouro_out out, const struct ouro_job_options *options,
+                              const struct ouro_site *site)
 {
         struct ouro_loop *loop = loop_here();
-        struct ouro_job_options options;
         struct ouro_job *job;
         int error = refuse(loop, executor, fn, in, out);
 
         if (error == 0)
-                error = job_read_options(executor, given, &options);
-        if (error == 0)
-                error = new_job_with(loop, executor, fn, in, out, &options, NULL, &job);
+                error = new_job_as_wished(loop, executor, fn, in, out, options, site, &job);
         return error < 0 ? task_failed(error) : hand_over(loop, executor, job);
 }
 
-int ouro_try_submit(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in, struct ouro_out out,
-                    const struct ouro_job_options *given, ouro_task *ret_task)
+int ouro_try_submit_at(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in, struct ouro_out out,
+                       const struct ouro_job_options *options, const struct ouro_site *site,
+                       ouro_task *ret_task)
 {
         struct ouro_loop *loop = loop_here();
-        struct ouro_job_options options;
         struct ouro_job *job;
         struct task *task;
         ouro_task handle;
         int error = refuse(loop, executor, fn, in, out);
 
         if (error == 0)
-                error = ret_task ? job_read_options(executor, given, &options) : -EINVAL;
-        if (error == 0)
-                error = new_job_with(loop, executor, fn, in, out, &options, NULL, &job);
+                error = ret_task ? new_job_as_wished(loop, executor, fn, in, out, options, site, &job)
+                                 : -EINVAL;
         if (error < 0)
                 return error;
         task = job->task;
@@ -348,8 +362,8 @@ int job_submit_map(struct ouro_loop *loop, const struct map_job *from)
         int error = loop->sched.current->interrupt;
 
         if (error == 0)
-                error = new_job_with(loop, from->executor, from->fn, from->in, from->out, from->options, map,
-                                     &job);
+                error = new_job_with(loop, from->executor, from->fn, from->in, from->out, from->options,
+                                     &nameless, map, &job);
         if (error < 0)
                 return error;
         job_more(job)->ended = from->ended;

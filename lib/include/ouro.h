@@ -808,6 +808,8 @@ template <class T> inline T ouro_sized()
 #include "ouro/sync.h"
 #include "ouro/select.h"
 #include "ouro/signal.h"
+#include "ouro/info.h"
+#include "ouro/local.h"
 #include "ouro/job.h"
 #include "ouro/pool.h"
 

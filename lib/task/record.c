@@ -50,6 +50,7 @@ void task_more_free(struct task *task)
 {
         struct task_more *more = container_of(task->site, struct task_more, site);
 
+        check(!more->locals);
         task->coro.flags &= (uint8_t)~TASK_MORE;
         mem_free(more, sizeof *more);
 }

@@ -43,6 +43,17 @@ static inline struct task *new_task(struct ouro_loop *loop, const struct ouro_si
         return task;
 }
 
+/* The creator may have more to hand down than a group. In the loop's own turns that is the loop, with
+ * nothing.
+ */
+static inline bool inherit(const struct ouro_loop *loop, struct task *task)
+{
+        const struct coro *creator = loop->sched.current;
+
+        return likely(!(creator->flags & TASK_MORE)) ||
+               task_inherit_locals(container_of(creator, const struct task, coro), task);
+}
+
 struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_fn *fn, void *arg,
                          const struct ouro_task_options *options, const struct ouro_site *site)
 {
@@ -50,7 +61,7 @@ struct task *task_create(struct ouro_loop *loop, struct ouro_group *group, ouro_
 
         if (unlikely(!task))
                 return NULL;
-        if (options->name && !task_rename(task, options->name)) {
+        if ((options->name && !task_rename(task, options->name)) || !inherit(loop, task)) {
                 task_record_free(loop, task);
                 return NULL;
         }
@@ -106,6 +117,10 @@ static inline int create_plain(ouro_fn *fn, void *arg, const struct ouro_site *s
         task = new_task(loop, site);
         if (unlikely(!task))
                 return -ENOMEM;
+        if (unlikely(!inherit(loop, task))) {
+                task_record_free(loop, task);
+                return -ENOMEM;
+        }
         coro_create(&loop->sched, &task->coro, fn, arg, 0, NULL);
         join_group(task, task_innermost_group(loop, task_self(loop)));
         *ret_task = task;
@@ -293,6 +308,8 @@ void task_ended(struct sched *sched, struct coro *coro, intptr_t result)
         task->state = TASK_ENDED;
         if (unlikely(task->context || coro->locks_held))
                 ended_badly(loop, task);
+        if (unlikely(coro->flags & TASK_MORE))
+                task_drop_locals(task);
         group->live--;
         if (unlikely(group->context.state & CONTEXT_COUNTS))
                 group_member_counted(loop, task, result);
@@ -449,13 +466,7 @@ int ouro_task_state(ouro_task handle)
         if (task_is_failed(handle))
                 return OURO_STATE_ENDED;
         task = task_find(loop, handle);
-        if (!task)
-                return -ESRCH;
-        if (task->state == TASK_ENDED)
-                return OURO_STATE_ENDED;
-        if (task == task_self(loop))
-                return OURO_STATE_RUNNING;
-        return task->coro.wait ? OURO_STATE_WAITING : OURO_STATE_READY;
+        return task ? task_state_of(loop, task) : -ESRCH;
 }
 
 const char *ouro_task_name(ouro_task handle)

@@ -61,6 +61,7 @@ enum task_flag {
 /* What only some tasks need. */
 struct task_more {
         struct ouro_site site; /* first: a copy, maybe under another name */
+        struct locals *locals; /* while it lives, see local.c; NULL: none */
         const char *cancel_text;
         ouro_task cancel_origin;
 };
@@ -279,6 +280,13 @@ static inline ouro_task task_handle(const struct task *task)
 {
         return (ouro_task){task->slot, task->generation};
 }
+
+/* ---- info.c ---- */
+int task_state_of(const struct ouro_loop *loop, const struct task *task); /* enum ouro_state */
+
+/* ---- local.c ---- */
+bool task_inherit_locals(const struct task *creator, struct task *task); /* false: no memory */
+void task_drop_locals(struct task *task);                                /* it has a task_more */
 
 /* ---- cause.c ---- */
 /* Why something is cancelled. Text and origin are passed on unchanged to what is cancelled with it. */

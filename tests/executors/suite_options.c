@@ -33,10 +33,10 @@ static intptr_t submits_with_defaults(void *arg)
 
         (void)arg;
         task = ouro_submit_with(tested_pool, job_sums, OURO_IN(numbers), OURO_OUT(total), NULL);
-        cr_assert_str_eq(ouro_task_name(task), "job");
+        cr_assert_str_eq(ouro_task_name(task), "job_sums");
         cr_assert(ouro_await(task) == 3 && total == 6);
         task = ouro_submit_with(tested_pool, job_sums, OURO_IN(numbers), OURO_OUT(total), &options);
-        cr_assert_str_eq(ouro_task_name(task), "job");
+        cr_assert_str_eq(ouro_task_name(task), "job_sums");
         cr_assert(ouro_await(task) == 3 && total == 6);
         cr_assert(await_failing(&options) == -EDOM);
         return 0;

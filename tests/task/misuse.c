@@ -17,6 +17,7 @@
 TestSuite(misuse, .init = leaks_begin, .fini = leaks_end);
 
 static ouro_task a_task;
+static const struct ouro_local a_local = OURO_LOCAL_INIT("a local", NULL);
 static ouro_completions *completions;
 static ouro_chan *chan;
 
@@ -55,6 +56,11 @@ static void tasks_are_refused(void)
         REFUSED(ouro_cancelled(a_task));
         REFUSED(ouro_task_state(a_task));
         REFUSED(ouro_set_priority(a_task, OURO_PRIORITY_LOW));
+        REFUSED(ouro_task_info(a_task, &(struct ouro_task_info){.size = sizeof(struct ouro_task_info)}));
+        REFUSED(ouro_tasks(NULL, 0));
+        REFUSED(ouro_local_set(&a_local, NULL));
+        REFUSED(ouro_local_unset(&a_local));
+        cr_assert_null(ouro_local_get(&a_local));
         REFUSED(ouro_sleep(1));
         REFUSED(ouro_sleep(0));
         REFUSED(ouro_yield());

@@ -30,11 +30,22 @@ if not shutil.which("gdb"):
     sys.exit(77)
 
 listed = gdb("ouro tasks")
-tasks = {name: (int(slot), state.strip())
-         for slot, state, name in re.findall(r"^ *(\d+)  (.{32})  (\S+)$", listed, re.M)}
+lines = re.findall(r"^ *(\d+)  (.{32})  (.{12})  (.{8})  (\S+)(?:  (.*))?$", listed, re.M)
+tasks = {name: (int(slot), state.strip()) for slot, state, _, _, name, _ in lines}
+rest = {name: (waited.strip(), parent.strip(), site) for _, _, waited, parent, name, site in lines}
 check(set(tasks) == {"main", "waits_for_a_byte", "sleeps"}, "f63_all_tasks_are_listed_by_name", listed)
+check(all(re.match(r"looks, .*gdb_target\.c:\d+$", rest.get(name, ("", "", ""))[2]) for name in ("waits_for_a_byte", "sleeps")),
+      "f63_the_place_of_creation_is_told", listed)
+check(rest.get("sleeps", ("", ""))[1] == str(tasks.get("main", ("?",))[0]) and rest.get("main", ("?",) * 2)[1] == "",
+      "f63_the_parent_is_told", listed)
+check(re.match(r"\d+\.\d ms$", rest.get("sleeps", ("",))[0]) and rest.get("main", ("?",))[0] == "",
+      "f63_for_how_long_they_wait_is_told", listed)
 check(tasks.get("waits_for_a_byte", (0, ""))[1] == "waits for an item in a channel"
       and tasks.get("sleeps", (0, ""))[1] == "waits for time", "f63_what_they_wait_for_is_told", listed)
+
+slot = tasks.get("sleeps", (0, ""))[0]
+shown = gdb(f"ouro locals {slot}", f"ouro locals {tasks.get('main', (0,))[0]}")
+check(re.findall(r"^(.*) = (0x\w+)$", shown, re.M) == [("a number", "0x2a")] * 2, "f63_task_locals_are_shown", shown)
 
 slot = tasks.get("waits_for_a_byte", (0, ""))[0]
 shown = gdb(f"ouro bt {slot}", "backtrace 1", "continue")

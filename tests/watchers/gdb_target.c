@@ -2,6 +2,7 @@
 #include <ouro.h>
 
 static ouro_chan *never;
+static const struct ouro_local number = OURO_LOCAL_INIT("a number", NULL);
 
 static __attribute__((noinline)) int innermost(void)
 {
@@ -38,10 +39,14 @@ static intptr_t looks(void *arg)
         static int64_t hour = 3600 * OURO_SEC(1);
 
         (void)arg;
-        ouro_create_task(waits_for_a_byte, NULL);
-        ouro_create_task(sleeps, &hour);
-        ouro_yield();
-        stop_here();
+        OURO_GROUP(group) {
+                ouro_create_task(waits_for_a_byte, NULL);
+                ouro_local_set(&number, (void *)42);
+                ouro_create_task(sleeps, &hour);
+                ouro_yield();
+                stop_here();
+                ouro_group_cancel(group);
+        }
         return 0;
 }
 

@@ -11,6 +11,10 @@
 extern "C" {
 #endif
 
+/* In C++ a struct and a function of one name are fine, but -Wshadow thinks of a constructor. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 /* Both kinds are between loops and threads, as ouro_chan_new_shared() makes channels: tasks of any loops use
  * them, and threads without a loop, whose waits nothing cuts short. After fork() they belong to the parent:
  * in the child each call gives -EPERM. A task that waits holds its loop's virtual clock. */
@@ -203,6 +207,8 @@ OURO_API int ouro_watch_close(ouro_watch *watch);
  * anywhere.
  */
 OURO_API int ouro_watch_stats(ouro_watch *watch, struct ouro_watch_stats *ret_stats);
+
+#pragma GCC diagnostic pop
 
 #ifdef __cplusplus
 } /* extern "C" */

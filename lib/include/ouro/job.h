@@ -101,7 +101,8 @@ OURO_API void ouro_report_free(struct ouro_report *report);
 /* How one job is carried out. Begin with OURO_JOB_OPTIONS_INIT; zero always means the default. */
 struct ouro_job_options {
         size_t size;      /* sizeof(struct ouro_job_options) */
-        const char *name; /* borrowed until the task ends; default "job" */
+        const char *name; /* borrowed until the task ends; default: the function's name, "job" in a
+                             map and a call */
         /* How long it may run once it has begun (time in the queue is bounded by a scope); default: no limit.
          * Then its token is set, a worker process is ended as by ouro_cancel(), and it ends with -ETIME. */
         int64_t deadline_ns;
@@ -177,8 +178,28 @@ OURO_API ouro_task ouro_submit_at(ouro_executor *executor, ouro_job_fn *fn, stru
  *
  * Returns: as ouro_submit(); a task that has ended with -ENOTSUP if the executor cannot do what is asked.
  */
-OURO_API ouro_task ouro_submit_with(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in,
-                                    struct ouro_out out, const struct ouro_job_options *options);
+#define ouro_submit_with(executor, fn, in, out, options)                                                     \
+        OURO_SUBMIT_WITH_(OURO_UNIQUE(ouro_site_), #fn, executor, fn, in, out, options)
+#define OURO_SUBMIT_WITH_(id, name, executor, fn, in, out, options)                                          \
+        __extension__({                                                                                      \
+                OURO_SITE_(id, name);                                                                        \
+                ouro_submit_with_at((executor), (fn), (in), (out), (options), &id);                          \
+        })
+
+/**
+ * ouro_submit_with_at - the function behind ouro_submit_with()
+ * @executor: from ouro_thread_pool() or ouro_process_pool()
+ * @fn: the job's body
+ * @in: what it reads
+ * @out: what it writes
+ * @options: see struct ouro_job_options; NULL for the defaults; copied
+ * @site: as that of ouro_create_task_at(); options->name outranks its name. NULL: a job named "job"
+ *
+ * Returns: as ouro_submit_with().
+ */
+OURO_API ouro_task ouro_submit_with_at(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in,
+                                       struct ouro_out out, const struct ouro_job_options *options,
+                                       const struct ouro_site *site);
 
 /**
  * ouro_try_submit - ouro_submit_with() that never waits for room
@@ -192,8 +213,29 @@ OURO_API ouro_task ouro_submit_with(ouro_executor *executor, ouro_job_fn *fn, st
  * Returns: 0; -EAGAIN: there is no room, or others wait for it; or the error that the handle of
  * ouro_submit() would have ended with.
  */
-OURO_API int ouro_try_submit(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in, struct ouro_out out,
-                             const struct ouro_job_options *options, ouro_task *ret_task);
+#define ouro_try_submit(executor, fn, in, out, options, ret_task)                                            \
+        OURO_TRY_SUBMIT_(OURO_UNIQUE(ouro_site_), #fn, executor, fn, in, out, options, ret_task)
+#define OURO_TRY_SUBMIT_(id, name, executor, fn, in, out, options, ret_task)                                 \
+        __extension__({                                                                                      \
+                OURO_SITE_(id, name);                                                                        \
+                ouro_try_submit_at((executor), (fn), (in), (out), (options), &id, (ret_task));               \
+        })
+
+/**
+ * ouro_try_submit_at - the function behind ouro_try_submit()
+ * @executor: from ouro_thread_pool() or ouro_process_pool()
+ * @fn: the job's body
+ * @in: what it reads
+ * @out: what it writes
+ * @options: see struct ouro_job_options; NULL for the defaults; copied
+ * @site: as that of ouro_submit_with_at()
+ * @ret_task: the job's handle
+ *
+ * Returns: as ouro_try_submit().
+ */
+OURO_API int ouro_try_submit_at(ouro_executor *executor, ouro_job_fn *fn, struct ouro_in in,
+                                struct ouro_out out, const struct ouro_job_options *options,
+                                const struct ouro_site *site, ouro_task *ret_task);
 
 /**
  * ouro_call - give a job to an executor and wait for its result
