@@ -45,8 +45,11 @@ static intptr_t sums(ouro_job *, struct ouro_in in, struct ouro_out out)
         return 0;
 }
 
+static const struct ouro_local word = OURO_LOCAL_INIT("word", nullptr);
+
 static intptr_t uses_every_macro(void *)
 {
+        struct ouro_task_info info = OURO_TASK_INFO_INIT;
         ouro_task_options options = OURO_TASK_OPTIONS_INIT;
         ouro_thread_options thread_options = OURO_THREAD_OPTIONS_INIT;
         ouro_group_options group_options = OURO_GROUP_OPTIONS_INIT;
@@ -60,10 +63,14 @@ static intptr_t uses_every_macro(void *)
         int error = 1;
         bool expired = true;
         long sum = 0;
+        ouro_task job;
 
         cr_assert(ouro_await(ouro_submit(pool, sums, OURO_IN(numbers), OURO_OUT(sum))) == 0);
         cr_assert(sum == 6);
         cr_assert(ouro_await(ouro_submit(pool, sums, OURO_NO_IN, OURO_OUT(sum))) == 0);
+        cr_assert(ouro_await(ouro_submit_with(pool, sums, OURO_NO_IN, OURO_OUT(sum), nullptr)) == 0);
+        cr_assert(ouro_try_submit(pool, sums, OURO_NO_IN, OURO_OUT(sum), nullptr, &job) == 0);
+        cr_assert(ouro_await(job) == 0);
         cr_assert(ouro_executor_close(pool) == 0);
         OURO_GROUP(g, &error) {
                 cr_assert(ouro_task_state(ouro_create_task_in(g, sleeps_and_notes, as_arg('a'))) > 0);
@@ -90,6 +97,8 @@ static intptr_t uses_every_macro(void *)
         cr_assert(ouro_semaphore_acquire(&semaphore) == 0);
         cr_assert(ouro_event_set(&event) == 0);
         cr_assert(ouro_await(OURO_NO_TASK) == -ESRCH);
+        cr_assert(ouro_local_set(&word, as_arg('w')) == 0 && ouro_local_get(&word) == as_arg('w'));
+        cr_assert(ouro_task_info(ouro_self(), &info) == 0 && info.state == OURO_STATE_RUNNING);
         return 0;
 }
 
