@@ -420,6 +420,35 @@ RUN_VIRTUAL(policy, more_than_there_is_room_for_are_counted)
         cr_assert_eq(outcomes[2].result, 77);
 }
 
+static intptr_t computes(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+{
+        (void)out;
+        if (*(const int *)in.base > 0)
+                return *(const int *)in.base;
+        while (!ouro_job_cancelled(job))
+                ; /* until somebody else was quicker */
+        return -ECANCELED;
+}
+
+RUN(policy, jobs_are_members_and_the_first_to_succeed_ends_the_others)
+{
+        static const int numbers[3] = {0, 7, 0};
+        struct ouro_thread_options threads = OURO_THREAD_OPTIONS_INIT;
+        struct ouro_group_options options = wants(1);
+        ouro_executor *pool;
+
+        threads.threads = 2;
+        pool = ouro_thread_pool(&threads);
+        OURO_GROUP_WITH(g, &options)
+        for (int i = 0; i < 3; i++)
+                ouro_submit(pool, computes, OURO_IN(numbers[i]), OURO_NO_OUT);
+        told(3, 1, 0);
+        cr_assert_eq(outcomes[0].result, 7);
+        cr_assert_eq(outcomes[1].result, -ECANCELED);
+        cr_assert_eq(outcomes[2].result, -ECANCELED);
+        cr_assert_eq(ouro_executor_close(pool), 0);
+}
+
 /* ---- the function form, and its misuse ---- */
 
 RUN_VIRTUAL(policy, without_options_is_a_plain_group)
