@@ -149,6 +149,40 @@ Test(interrupt, f40_one_that_finds_the_loop_asleep_wakes_it_whichever_thread_han
         must_exit(handled_by_another_thread, BY_MAIN);
 }
 
+static void *sends_when_all_waits(void *number)
+{
+        usleep(20000);
+        return sends_from_a_thread(number);
+}
+
+static intptr_t waits_for_nothing_but_the_signal(void *arg)
+{
+        struct ouro_event never = OURO_EVENT_INIT;
+        pthread_t thread;
+        int cut;
+
+        pthread_create(&thread, NULL, sends_when_all_waits, (void *)SIGINT);
+        cut = arg ? ouro_event_wait(&never) : ouro_sleep(OURO_FOREVER);
+        pthread_join(thread, NULL);
+        return cut == -ECANCELED ? BY_MAIN : 1;
+}
+
+static int waits_for_an_event(void)
+{
+        return (int)run_interrupted_by(OURO_INTERRUPT_SIGINT, waits_for_nothing_but_the_signal, "");
+}
+
+static int sleeps_for_ever(void)
+{
+        return (int)run_interrupted_by(OURO_INTERRUPT_SIGINT, waits_for_nothing_but_the_signal, NULL);
+}
+
+Test(interrupt, f66_a_main_task_that_only_waits_for_it_is_no_deadlock)
+{
+        must_exit(waits_for_an_event, BY_MAIN);
+        must_exit(sleeps_for_ever, BY_MAIN);
+}
+
 static intptr_t computes(void *arg)
 {
         (void)arg;
