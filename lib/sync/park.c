@@ -36,6 +36,13 @@ void park_lot_destroy(struct park_lot *lot)
         pthread_mutex_destroy(&lot->lock);
 }
 
+static void wake_task(struct ouro_loop *loop, struct ouro_message *message)
+{
+        struct park *park = container_of(message, struct park, message);
+
+        coro_wake(&loop->sched, park->coro, park->result);
+}
+
 void park_init(struct park *park, struct park_lot *lot, struct park_queue *queue, const void *object,
                void *item)
 {
@@ -48,20 +55,9 @@ void park_init(struct park *park, struct park_lot *lot, struct park_queue *queue
                 .queue = queue,
                 .object = object,
                 .item = item,
+                .message = {.deliver = wake_task},
         };
-}
-
-bool park_claim_shared(struct park *park)
-{
-        for (;;) {
-                unsigned claim = PARK_FREE;
-
-                if (atomic_compare_exchange_weak(park->claim, &claim, PARK_CLAIMED))
-                        return true;
-                if (claim == PARK_ENDED)
-                        return false;
-                cpu_relax();
-        }
+        park->wake = &park->message;
 }
 
 struct park *park_first(struct park_queue *queue)
@@ -86,13 +82,6 @@ void park_take_all(struct park_queue *queue, intptr_t result, struct park_woken 
 
 /* ---- waking ---- */
 
-static void wake_task(struct ouro_loop *loop, struct ouro_message *message)
-{
-        struct park *park = container_of(message, struct park, message);
-
-        coro_wake(&loop->sched, park->coro, park->result);
-}
-
 static void wake_thread(struct park *park)
 {
         if (atomic_exchange(&park->word, WORD_WOKEN) == WORD_ASLEEP)
@@ -103,19 +92,18 @@ static void wake_thread(struct park *park)
 static void wake_tasks(struct park_woken *woken, struct park *first)
 {
         struct ouro_loop *loop = first->loop;
-        struct park *newest = first;
+        struct ouro_message *oldest = first->wake, *newest = oldest;
 
-        first->message.deliver = wake_task;
         while (woken->first) {
                 struct park *next = container_of(woken->first, struct park, link);
 
                 if (next->loop != loop)
                         break;
                 queue_pop(&woken->first);
-                next->message = (struct ouro_message){&newest->message, wake_task};
-                newest = next;
+                next->wake->next = newest;
+                newest = next->wake;
         }
-        check(loop_send(loop, &newest->message, &first->message));
+        check(loop_send(loop, newest, oldest));
 }
 
 void park_send_wakes(struct park_woken *woken)
@@ -127,7 +115,7 @@ void park_send_wakes(struct park_woken *woken)
 
                 if (!park->loop)
                         wake_thread(park);
-                else if (park->loop == here)
+                else if (park->loop == here && !park->select) /* which may be the caller's, still queuing */
                         coro_wake(&here->sched, park->coro, park->result);
                 else
                         wake_tasks(woken, park);

@@ -13,9 +13,9 @@
  * While a task is parked its loop counts a job that is out: somebody out there may wake it, so that a virtual
  * clock does not jump, and the loop polls a little before it sleeps.
  *
- * One who waits for several things at once has a park in each queue and one word for all: it is claimed by
- * whoever wants to end the wait. A claim is held under a lock and for a moment only; who holds one waits for
- * nothing. */
+ * A case of a select has a park too. Its select is claimed by whoever wants to end the wait, for it may stand
+ * in queues with other locks. A claim that may be taken back is held under a lock and for a moment only; who
+ * holds one waits for nothing. */
 #ifndef OURO_SYNC_PARK_H
 #define OURO_SYNC_PARK_H
 
@@ -39,11 +39,13 @@ struct park_queue {
         atomic_size_t len; /* those in it, and one that is about to be */
 };
 
-enum park_claim { PARK_FREE, PARK_CLAIMED, PARK_ENDED };
+struct select;
+struct ouro_case;
 
 struct park {
         struct ouro_list link;       /* in its queue, or among the woken */
         struct ouro_message message; /* that wakes a task */
+        struct ouro_message *wake;   /* this, or that of its select */
         struct ouro_loop *loop;      /* NULL: a thread without one */
         struct coro *coro;
         struct park_lot *lot;
@@ -51,8 +53,9 @@ struct park {
         const void *object; /* what it belongs to, for those who ask */
         void *item;         /* the queue's owner defines it */
         intptr_t result;
-        atomic_uint *claim; /* enum park_claim; NULL: it waits for nothing else */
-        atomic_uint word;   /* a thread sleeps on it */
+        struct select *select; /* NULL: it waits for nothing else */
+        struct ouro_case *it;  /* of that */
+        atomic_uint word;      /* a thread sleeps on it */
         bool queued;
 };
 
@@ -128,18 +131,21 @@ static inline void park_remove(struct park *park)
         park_renounce(park->queue);
 }
 
-bool park_claim_shared(struct park *park);
+/* ---- shared_select.c ---- */
+bool park_hold_case(struct park *park);
+void park_free_case(struct park *park);
+void park_end_case(struct park *park);
 
 /* Its wait is the caller's to end: by park_take(), or not at all by park_unclaim(). False: it has ended. */
 static inline bool park_claim(struct park *park)
 {
-        return likely(!park->claim) || park_claim_shared(park);
+        return likely(!park->select) || park_hold_case(park);
 }
 
 static inline void park_unclaim(struct park *park)
 {
-        if (park->claim)
-                atomic_store_explicit(park->claim, PARK_FREE, memory_order_release);
+        if (unlikely(park->select))
+                park_free_case(park);
 }
 
 /* The first who still waits, claimed; NULL: nobody. */
@@ -150,8 +156,8 @@ static inline void park_take(struct park *park, intptr_t result, struct park_wok
 {
         park_remove(park);
         park->result = result;
-        if (park->claim)
-                atomic_store_explicit(park->claim, PARK_ENDED, memory_order_release);
+        if (unlikely(park->select))
+                park_end_case(park);
         queue_push(&woken->first, &park->link);
 }
 

@@ -96,6 +96,11 @@ ssize_t select_wait(struct sched *sched, struct ouro_case *cases, size_t n);
 /* From any thread: the case is to be done. False: another one is, or the wait was cut short. */
 bool select_claim_from(struct select *select, struct ouro_case *it);
 
+/* The same for a moment: select_decide() follows soon, with nothing waited for in between. The case, or NULL:
+ * none, it still waits. */
+bool select_hold_from(struct select *select);
+void select_decide(struct select *select, struct ouro_case *it);
+
 enum select_matched {
         SELECT_MATCHED, /* both are claimed */
         SELECT_MINE_OVER,

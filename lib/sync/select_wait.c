@@ -69,6 +69,16 @@ bool select_claim_from(struct select *select, struct ouro_case *it)
         return false;
 }
 
+bool select_hold_from(struct select *select)
+{
+        return select_claim_from(select, &is_matched);
+}
+
+void select_decide(struct select *select, struct ouro_case *it)
+{
+        atomic_store_explicit(&select->claimed, it, memory_order_release);
+}
+
 /* Two may be matching each other: the one at the higher address gives way, so that whoever holds on to its
  * own waits for higher ones only, and not in a ring. */
 enum select_matched select_match(struct select *mine, struct ouro_case *it, struct select *other,

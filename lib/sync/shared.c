@@ -112,6 +112,13 @@ static __attribute__((noinline)) void settle(struct shared *shared)
         park_leave_and_wake(&shared->lot, &woken);
 }
 
+/* Others came before. At a rendezvous they have met whom they could: where there is somebody on the other
+ * side, that is a select with a case on either side, which does not meet itself. */
+static bool must_queue(const struct shared *shared, const struct park_queue *queue)
+{
+        return queue->first && shared->cells.capacity > 0;
+}
+
 /* Others wait already, or there is nothing to be had now. */
 static __attribute__((noinline)) int send_in_turn(struct shared *shared, const void *item, bool wait)
 {
@@ -123,7 +130,7 @@ static __attribute__((noinline)) int send_in_turn(struct shared *shared, const v
                 return error;
         shared_settle(shared, &woken);
         park_announce(&shared->senders);
-        error = shared->senders.first ? -EAGAIN : put_now(shared, item, &woken);
+        error = must_queue(shared, &shared->senders) ? -EAGAIN : put_now(shared, item, &woken);
         if (error == -EAGAIN && wait) {
                 park_init(&park, &shared->lot, &shared->senders, shared, (void *)item);
                 park_push(&park);
@@ -147,7 +154,7 @@ static __attribute__((noinline)) int recv_in_turn(struct shared *shared, void *r
                 return error;
         shared_settle(shared, &woken);
         park_announce(&shared->receivers);
-        error = shared->receivers.first ? -EAGAIN : take_now(shared, ret_item, &woken);
+        error = must_queue(shared, &shared->receivers) ? -EAGAIN : take_now(shared, ret_item, &woken);
         if (error == -EAGAIN && wait) {
                 park_init(&park, &shared->lot, &shared->receivers, shared, ret_item);
                 park_push(&park);
@@ -277,6 +284,8 @@ static const struct chan_kind kind = {
         .free = shared_free,
         .len = shared_len,
         .stats = shared_stats,
+        .park = shared_park,
+        .unpark = shared_unpark,
 };
 
 ouro_chan *ouro_chan_new_shared(size_t item_bytes, size_t capacity)

@@ -26,4 +26,8 @@ static inline struct shared *shared_of(ouro_chan *chan)
 /* With the lock held: items go to those who wait for them, and places likewise. */
 void shared_settle(struct shared *shared, struct park_woken *woken);
 
+/* ---- shared_select.c: see chan_kind ---- */
+int shared_park(ouro_chan *chan, struct select *select, struct ouro_case *it);
+void shared_unpark(ouro_chan *chan, struct select *select, struct ouro_case *it);
+
 #endif

@@ -142,7 +142,7 @@ static inline struct ouro_case ouro_case_event(struct ouro_event *event)
  * not meet another one of the same call, though one sends where the other receives. Of several
  * OURO_CASE_AFTER only the shortest counts.
  *
- * Memory is needed only for OURO_CASE_READY.
+ * Memory is needed only for OURO_CASE_READY and for channels made by ouro_chan_new_shared().
  *
  * Returns: the index of the case that was done; -EINVAL: NULL, no case but OURO_CASE_NEVER(), or a case makes
  * no sense (no channel, unknown events); -ESRCH: no such task; -EDEADLK: it is the caller; -EPERM: a channel
