@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/options.h"
-#include "executors/cpus.h"
+#include "base/cpus.h"
 #include "executors/job.h"
 
 enum { JOBS_PER_WORKER = 4, AHEAD_PER_WORKER = 2, CHUNK_MOST = 1000, AHEAD_MOST = 1 << 16 };

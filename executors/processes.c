@@ -11,7 +11,7 @@
 #include "base/sys.h"
 #include "executors/arena.h"
 #include "executors/config.h"
-#include "executors/cpus.h"
+#include "base/cpus.h"
 #include "executors/launch.h"
 #include "executors/process_pool.h"
 #include "task/poller.h"

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/futex.h"
 #include "base/log.h"
+#include "base/futex.h"
 #include "executors/thread_pool.h"
 
 static const int64_t MOMENT_NS = 1000 * 1000;

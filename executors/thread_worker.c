@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/futex.h"
 #include "base/log.h"
+#include "base/futex.h"
 #include "executors/job.h"
 #include "executors/thread_pool.h"
 

@@ -12,7 +12,8 @@
 #include "base/check.h"
 #include "base/futex.h"
 #include "base/options.h"
-#include "executors/cpus.h"
+#include "base/cpus.h"
+#include "base/futex.h"
 #include "executors/thread_pool.h"
 
 enum {

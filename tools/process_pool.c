@@ -6,7 +6,7 @@
 #include "process_pool.h"
 
 #include "allocator.h"
-#include "executors/cpus.h"
+#include "base/cpus.h"
 #include "stress.h"
 #include "tool.h"
 

@@ -812,5 +812,6 @@ template <class T> inline T ouro_sized()
 #include "ouro/local.h"
 #include "ouro/job.h"
 #include "ouro/pool.h"
+#include "ouro/loops.h"
 
 #endif /* OURO_H */

@@ -48,6 +48,14 @@ struct backend {
         /* From any thread, cheap enough for each wake of a sleeper: makes wait return, this one or the next.
          */
         void (*wake)(struct ring *ring);
+
+        /* A descriptor that is readable while wait() would report something. */
+        int (*descriptor)(const struct ring *ring);
+
+        /* Nobody will call wait() before that descriptor is readable: hands over what is new, without looking
+         * for completions. False: wait() must be called soon all the same. *ret_ns: and at the latest then,
+         * on CLOCK_MONOTONIC; untouched: whenever. */
+        bool (*rest)(struct ring *ring, int64_t *ret_ns);
 };
 
 extern const struct backend backend_uring;

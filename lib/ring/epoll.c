@@ -143,6 +143,26 @@ static void epoll_wake(struct ring *ring)
         wake(ring->impl);
 }
 
+/* ---- polled by somebody else ---- */
+
+static int epoll_descriptor(const struct ring *ring)
+{
+        const struct epoll *epoll = ring->impl;
+
+        return epoll->fd;
+}
+
+/* As before a sleep, which the next wait ends. */
+static bool epoll_rest(struct ring *ring, int64_t *ret_ns)
+{
+        struct epoll *epoll = ring->impl;
+
+        if (!list_empty(&epoll->later))
+                *ret_ns = epoll->later_ns;
+        atomic_store(&epoll->sleeping, true);
+        return list_empty(&epoll->done) && !atomic_load(&epoll->woken);
+}
+
 /* ---- opening ---- */
 
 static bool has(const struct ring *ring, unsigned kernel)
@@ -236,4 +256,6 @@ const struct backend backend_epoll = {
         .cancel = epoll_cancel,
         .wait = epoll_backend_wait,
         .wake = epoll_wake,
+        .descriptor = epoll_descriptor,
+        .rest = epoll_rest,
 };

@@ -286,6 +286,17 @@ int ring_wait(struct ring *ring, int64_t timeout_ns)
         return error;
 }
 
+int ring_descriptor(const struct ring *ring)
+{
+        return ring->backend->descriptor(ring);
+}
+
+bool ring_rest(struct ring *ring, int64_t *ret_ns)
+{
+        offer_parked(ring);
+        return ring->backend->rest(ring, ret_ns) && list_empty(&ring->pending) && list_empty(&ring->cancels);
+}
+
 void ring_wake(struct ring *ring)
 {
         ring->backend->wake(ring);

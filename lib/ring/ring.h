@@ -55,6 +55,7 @@ struct ring_config {
         unsigned entries;
         unsigned kernel;
         unsigned kernel_workers;
+        bool polled; /* somebody else's loop will poll ring_descriptor() */
 };
 
 /* Opens it on a given backend. 0, or a negated errno: see backend.h. */
@@ -65,6 +66,10 @@ void ring_close(struct ring *ring);
 /* Hands over what is new, and collects what is done; waits at most timeout_ns for the first (less than
  * zero: for ever). 0 or a negated errno that ends the loop. */
 int ring_wait(struct ring *ring, int64_t timeout_ns);
+
+/* For a loop that somebody else's loop polls instead of waiting here: see backend.h. */
+int ring_descriptor(const struct ring *ring);
+bool ring_rest(struct ring *ring, int64_t *ret_ns);
 
 /* From any thread: ends a ring_wait(), now or the next one. */
 void ring_wake(struct ring *ring);

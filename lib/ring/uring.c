@@ -25,7 +25,12 @@
 
 enum { WORKERS_DEFAULT = 16 };
 
-/* Setup flags from the most wanted form to the plainest, with the kernel that brought them. */
+/* Setup flags from the most wanted form to the plainest, with the kernel that brought them.
+ *
+ * Under DEFER_TASKRUN what is done stays unseen until we enter: whoever sleeps in a poll of the ring is not
+ * woken, and a registered eventfd is not always rung when what completes was itself a read of an eventfd
+ * (tried with 6.18). So a ring that somebody else polls does without; the kernel then ends that sleep, which
+ * shows as EINTR where it is an epoll_wait(). */
 static const struct {
         unsigned kernel, flags;
 } forms[] = {
@@ -242,6 +247,24 @@ static void has_woken(struct ring *ring, struct op *op)
                 check(listen_for_wake(ring) == 0); /* the slot it had is free */
 }
 
+/* ---- polled by somebody else ---- */
+
+static int uring_descriptor(const struct ring *ring)
+{
+        const struct uring *uring = ring->impl;
+
+        return uring->ring.ring_fd;
+}
+
+static bool uring_rest(struct ring *ring, int64_t *ret_ns)
+{
+        struct uring *uring = ring->impl;
+        unsigned submit = publish(&uring->ring);
+
+        (void)ret_ns;
+        return submit == 0 || (enter(uring, submit, 0, 0, 0) >= 0 && unsubmitted(&uring->ring) == 0);
+}
+
 /* ---- opening ---- */
 
 /* Does a write without SIGPIPE exist? Tried on a pipe that has a reader. */
@@ -294,7 +317,8 @@ static int set_up(struct ring *ring, const struct ring_config *config)
         for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
                 struct io_uring_params params = {.flags = forms[i].flags};
 
-                if (!has(ring, forms[i].kernel))
+                if (!has(ring, forms[i].kernel) ||
+                    (config->polled && (forms[i].flags & IORING_SETUP_DEFER_TASKRUN)))
                         continue;
                 error = io_uring_queue_init_params(config->entries, &uring->ring, &params);
                 if (error != -EINVAL)
@@ -439,4 +463,6 @@ const struct backend backend_uring = {
         .cancel = uring_cancel,
         .wait = uring_wait,
         .wake = uring_wake,
+        .descriptor = uring_descriptor,
+        .rest = uring_rest,
 };

@@ -97,6 +97,7 @@ int choose_backend(struct ouro_loop *loop, const struct ouro_options *options)
                 .entries = options->entries ? options->entries : ENTRIES_DEFAULT,
                 .kernel = options->kernel,
                 .kernel_workers = options->kernel_workers,
+                .polled = loop->polled,
         };
         struct choice choice = {options->backend, options->forbidden};
         const char *denied = NULL;

@@ -143,25 +143,35 @@ static int64_t least(int64_t a, int64_t b)
         return a < 0 || b < a ? b : a;
 }
 
+int64_t loop_may_sleep_ns(struct ouro_loop *loop)
+{
+        int64_t ns = until_next(loop);
+
+        return loop->trim_at_ns ? least(ns, TRIM_NS) : ns;
+}
+
+void loop_slept(struct ouro_loop *loop, int64_t began_ns)
+{
+        loop->now_fresh = false;
+        if (loop->virtual_clock) /* held by the kernel or by jobs, it runs with real time */
+                set_virtual_clock(loop, loop->now_ns + loop_real_ns() - began_ns);
+}
+
 /* Sleeps in the kernel, unless the inbox has something; limit_ns less than zero: for ever. */
 static int sleep_in_ring(struct ouro_loop *loop, int64_t limit_ns)
 {
-        int64_t timeout_ns = until_next(loop), began_ns = loop->virtual_clock ? loop_real_ns() : 0;
+        int64_t timeout_ns = loop_may_sleep_ns(loop), began_ns = loop->virtual_clock ? loop_real_ns() : 0;
         bool asleep;
         int error;
 
         if (limit_ns >= 0)
                 timeout_ns = least(timeout_ns, limit_ns);
-        if (loop->trim_at_ns)
-                timeout_ns = least(timeout_ns, TRIM_NS);
         asleep = inbox_fall_asleep(loop);
         error = ring_wait(&loop->ring, asleep && pollers_listen(loop) ? timeout_ns : 0);
         pollers_ignore(loop);
         if (asleep)
                 inbox_get_up(loop);
-        loop->now_fresh = false;
-        if (loop->virtual_clock) /* held by the kernel or by jobs, it runs with real time */
-                set_virtual_clock(loop, loop->now_ns + loop_real_ns() - began_ns);
+        loop_slept(loop, began_ns);
         return error;
 }
 
@@ -206,11 +216,13 @@ void loop_pass(struct ouro_loop *loop, int64_t limit_ns)
                 look_at_clock(loop);
         if (sched_busy(&loop->sched) || loop->taken) {
                 error = ring_wait(&loop->ring, 0);
-        } else if (!spin(loop)) {
+        } else if (limit_ns == 0 || !spin(loop)) {
                 if (loop->virtual_clock) /* nothing may be on its way when time jumps */
                         error = ring_wait(&loop->ring, 0);
                 if (error == 0 && !sched_busy(&loop->sched) && inbox_empty(loop) && !jump(loop) &&
                     !relieve(loop) && !run_within(loop) && !(limit_ns < 0 && deadlock_resolve(loop))) {
+                        if (unlikely(loop->member != NULL))
+                                loops_look(loop);
                         trim_stacks(loop);
                         error = sleep_in_ring(loop, limit_ns);
                         fire_due(loop);

@@ -18,6 +18,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users;
 static struct sigaction old_segv, old_bus;
 static __thread void *alt_stack;
+static __thread unsigned alt_users; /* loops of this thread */
 
 /* "name", or "file+0x123" of a function that is not exported: addr2line(1) knows it. */
 static void tell_function(ouro_fn *fn, char *text, size_t text_bytes)
@@ -75,6 +76,7 @@ int overflow_report_on(void)
 
         if (give_alt_stack() < 0)
                 return -ENOMEM;
+        alt_users++;
         pthread_mutex_lock(&lock);
         if (users++ == 0) {
                 sigemptyset(&action.sa_mask);
@@ -95,7 +97,7 @@ void overflow_report_off(void)
                 sigaction(SIGBUS, &old_bus, NULL);
         }
         pthread_mutex_unlock(&lock);
-        if (alt_stack) {
+        if (--alt_users == 0 && alt_stack) {
                 sigaltstack(&none, NULL);
                 munmap(alt_stack, ALT_STACK_BYTES);
                 alt_stack = NULL;

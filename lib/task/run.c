@@ -28,6 +28,18 @@ static int64_t drain_end(const struct ouro_loop *loop)
         return __builtin_add_overflow(loop_real_ns(), loop->drain_ns, &end_ns) ? INT64_MAX : end_ns;
 }
 
+static bool all_ended(const struct ouro_loop *loop)
+{
+        return loop->root.live == 0 && loop->guests == 0;
+}
+
+static void cancel_all(struct ouro_loop *loop)
+{
+        const struct cause cause = {.reason = OURO_CANCEL_END, .origin = loop->main_handle};
+
+        group_cancel(loop, &loop->root, &cause);
+}
+
 /* Cancels what is left and waits for it: from when nothing but the kernel is in the way, for drain_ns,
  * however often a signal or a wake ends a pass before. False: the kernel does not give everything back in
  * time. */
@@ -35,15 +47,14 @@ static bool drain(struct ouro_loop *loop)
 {
         int64_t give_up_ns = 0; /* 0: they are not stuck yet */
 
-        group_cancel(loop, &loop->root,
-                     &(struct cause){.reason = OURO_CANCEL_END, .origin = loop->main_handle});
-        while (loop->root.live > 0) {
+        cancel_all(loop);
+        while (!all_ended(loop)) {
                 size_t in_flight = loop->ring.in_flight;
                 uint64_t ended = loop->ended;
                 int64_t left_ns;
 
                 sched_run(&loop->sched, LOOP_BUDGET);
-                if (loop->root.live == 0)
+                if (all_ended(loop))
                         break;
                 if (!only_stuck_ops(loop)) {
                         give_up_ns = 0;
@@ -69,27 +80,55 @@ static bool drain(struct ouro_loop *loop)
         return true;
 }
 
-/* True: all memory is ours again. */
-static bool run_loop(struct ouro_loop *loop)
+static void end_reports(struct ouro_loop *loop)
 {
+        if (loop->interrupt.signals)
+                interrupt_off(loop);
+        loop->interrupt.signals = 0;
+        if (loop->reports_overflow)
+                overflow_report_off();
+        loop->reports_overflow = false;
+}
+
+bool loop_end(struct ouro_loop *loop)
+{
+        do {
+                if (!drain(loop)) {
+                        end_reports(loop);
+                        return false;
+                }
+                inbox_take(loop);
+        } while (!all_ended(loop) || !inbox_close(loop));
+        return true;
+}
+
+bool loop_try_end(struct ouro_loop *loop)
+{
+        cancel_all(loop);
+        return all_ended(loop) && inbox_close(loop);
+}
+
+bool loop_run(struct ouro_loop *loop)
+{
+        bool clean;
+
+        sched_current = &loop->sched;
         while (!loop->main_done) {
                 sched_run(&loop->sched, LOOP_BUDGET);
                 if (!loop->main_done)
                         loop_pass(loop, -1);
         }
-        do {
-                if (!drain(loop))
-                        return false;
-                inbox_take(loop);
-        } while (loop->root.live > 0 || !inbox_close(loop));
-        inbox_await_wakers(loop);
-        group_drop_results(loop, &loop->root);
-        return true;
+        clean = loop_end(loop);
+        sched_current = NULL;
+        return clean;
 }
+
+unsigned loop_forks;
 
 static void forget_loop(void)
 {
         sched_current = NULL; /* a forked child has no loop: the ring is the parent's */
+        loop_forks++;
         interrupt_forked();
 }
 
@@ -109,6 +148,8 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         loop->sched.look_ns = loop->now_ns = loop->virtual_clock ? 0 : loop_real_ns();
         loop->spin.ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
         loop->drain_ns = options->drain_ns ? options->drain_ns : OURO_SEC(10);
+        loop->thread = pthread_self();
+        loop->forks = loop_forks;
         wheel_init(&loop->wheel, loop->virtual_clock ? 0 : WHEEL_REAL_SHIFT, loop->now_ns);
         loop->root.context.kind = CONTEXT_GROUP;
         loop->root.context.state = CONTEXT_OPEN;
@@ -127,40 +168,33 @@ static void free_spare_jobs(struct ouro_loop *loop)
         }
 }
 
-/* *ret_clean: the loop's memory is ours again, and not the kernel's, which may still write into it. */
-static intptr_t run_main(struct ouro_loop *loop, const struct ouro_options *options, ouro_fn *fn, void *arg,
-                         bool *ret_clean)
+void loop_destroy(struct ouro_loop *loop)
 {
-        static const struct ouro_site site = {.name = "main"};
-        const struct ouro_task_options main_options = {.size = sizeof main_options};
-
-        sched_current = &loop->sched;
-        loop->main = task_create(loop, &loop->root, fn, arg, &main_options, &site);
-        if (!loop->main) {
-                sched_current = NULL;
-                ring_close(&loop->ring);
-                return -ENOMEM;
-        }
-        loop->main->detached = 1;
-        loop->main_handle = task_handle(loop->main);
-        if (options->report_stack_overflow && overflow_report_on() < 0)
-                log_line(OURO_LOG_WARNING, "stack overflows will not be reported: no memory");
-        if (options->interrupt)
-                interrupt_on(loop, options->interrupt);
-        *ret_clean = run_loop(loop);
-        if (options->interrupt)
-                interrupt_off(loop);
-        if (options->report_stack_overflow)
-                overflow_report_off();
+        end_reports(loop);
+        inbox_await_wakers(loop);
+        sched_current = &loop->sched; /* failures that nobody saw are told of */
+        group_drop_results(loop, &loop->root);
         sched_current = NULL;
-        if (*ret_clean) {
-                pollers_close(loop);
-                ring_close(&loop->ring);
-                sched_destroy(&loop->sched);
-                task_records_return(loop);
-                free_spare_jobs(loop);
-        }
-        return loop->main_result;
+        pollers_close(loop);
+        ring_close(&loop->ring);
+        sched_destroy(&loop->sched);
+        task_records_return(loop);
+        free_spare_jobs(loop);
+}
+
+void loop_free(struct ouro_loop *loop)
+{
+        mem_free_lines(loop, sizeof *loop);
+}
+
+void loop_abandon(struct ouro_loop *loop)
+{
+        end_reports(loop);
+        task_uncreate_job(loop, loop->main);
+        ring_close(&loop->ring);
+        sched_destroy(&loop->sched);
+        task_records_return(loop);
+        loop_free(loop);
 }
 
 static int check_options(const struct ouro_options *options)
@@ -175,14 +209,46 @@ static int check_options(const struct ouro_options *options)
         return 0;
 }
 
-intptr_t ouro_run_with(const struct ouro_options *given, ouro_fn *main_fn, void *arg)
+static int create_main(struct ouro_loop *loop, ouro_fn *fn, void *arg)
+{
+        static const struct ouro_site site = {.name = "main"};
+        const struct ouro_task_options options = {.size = sizeof options};
+
+        loop->main = task_create(loop, &loop->root, fn, arg, &options, &site);
+        if (!loop->main)
+                return -ENOMEM;
+        loop->main->detached = 1;
+        loop->main_handle = task_handle(loop->main);
+        return 0;
+}
+
+/* With a loop that is nobody's yet. */
+static int set_up(struct ouro_loop *loop, const struct ouro_options *options, ouro_fn *main_fn, void *arg)
+{
+        int error = choose_backend(loop, options);
+
+        if (error < 0)
+                return error;
+        error = create_main(loop, main_fn, arg);
+        if (error < 0) {
+                ring_close(&loop->ring);
+                return error;
+        }
+        loop->reports_overflow = options->report_stack_overflow && overflow_report_on() == 0;
+        if (options->report_stack_overflow && !loop->reports_overflow)
+                log_line(OURO_LOG_WARNING, "stack overflows will not be reported: no memory");
+        if (options->interrupt)
+                interrupt_on(loop, options->interrupt);
+        return 0;
+}
+
+int loop_open(const struct ouro_options *given, ouro_fn *main_fn, void *arg, bool polled,
+              struct ouro_loop **ret_loop)
 {
         static pthread_once_t once = PTHREAD_ONCE_INIT;
         struct ouro_options options = OURO_OPTIONS_INIT;
         struct ouro_loop *loop;
-        bool clean = true;
-        int saved_errno = errno;
-        intptr_t result;
+        int error;
 
         if (given && options_read(&options, sizeof options, given) < 0)
                 return -EINVAL;
@@ -197,11 +263,32 @@ intptr_t ouro_run_with(const struct ouro_options *given, ouro_fn *main_fn, void 
         if (!loop)
                 return -ENOMEM;
         init_loop(loop, &options);
-        result = choose_backend(loop, &options);
-        if (result == 0)
-                result = run_main(loop, &options, main_fn, arg, &clean);
-        if (clean)
-                mem_free_lines(loop, sizeof *loop);
+        loop->polled = polled;
+        loop->reachable |= polled; /* whoever steps it may post */
+        error = set_up(loop, &options, main_fn, arg);
+        if (error < 0)
+                loop_free(loop);
+        else
+                *ret_loop = loop;
+        return error;
+}
+
+intptr_t ouro_run_with(const struct ouro_options *given, ouro_fn *main_fn, void *arg)
+{
+        int saved_errno = errno;
+        struct ouro_loop *loop;
+        intptr_t result = loop_open(given, main_fn, arg, false, &loop);
+
+        if (result == 0) {
+                bool clean =
+                        loop_run(loop); /* else its memory is left to the kernel, which may write to it */
+
+                result = loop->main_result;
+                if (clean) {
+                        loop_destroy(loop);
+                        loop_free(loop);
+                }
+        }
         errno = saved_errno;
         return result;
 }

@@ -14,6 +14,7 @@
 #ifndef OURO_TASK_TASK_H
 #define OURO_TASK_TASK_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -128,6 +129,8 @@ struct ouro_loop {
         bool now_fresh; /* now_ns has been read in this pass */
         bool virtual_clock;
         bool main_done;
+        bool reports_overflow;
+        bool polled; /* it has a ring_descriptor() that somebody else's loop polls */
         unsigned blind_passes; /* since the clock was looked at, at the most */
         bool reachable; /* others may wake this loop, though nothing is under way: no deadlock is certain */
         size_t deadlock_told;    /* how many of those who wait for ever */
@@ -157,8 +160,13 @@ struct ouro_loop {
         int64_t trim_at_ns;
         /* Set by lib/sync when somebody waits for a lock: does this task wait for one whose holder ended? */
         void (*orphan_check)(struct ouro_loop *loop, struct task *task);
-        struct ouro_message *taken; /* out of the inbox, oldest first, and not yet delivered */
-        uint64_t wakes_owed;        /* by senders whose message found this loop asleep */
+        pthread_t thread;
+        unsigned forks;              /* loop_forks when it was made */
+        size_t guests;               /* that have ended here; a cancel for each is still on its way */
+        struct embed *embed;         /* it is driven by somebody else's loop: see embed.c */
+        struct loops_member *member; /* it is one of an ouro_loops: see loops.c */
+        struct ouro_message *taken;  /* out of the inbox, oldest first, and not yet delivered */
+        uint64_t wakes_owed;         /* by senders whose message found this loop asleep */
         _Alignas(64) _Atomic(struct ouro_message *) inbox;
         _Atomic uint64_t wakes_given;
 };
@@ -339,6 +347,40 @@ int64_t loop_real_ns(void); /* CLOCK_MONOTONIC, read now */
 /* Takes in messages and completions and fires timers; sleeps if nothing is ready, at most limit_ns (less than
  * zero: for ever). */
 void loop_pass(struct ouro_loop *loop, int64_t limit_ns);
+
+/* How long it may sleep, for its timers and its stacks' sake. Less than zero: for ever. */
+int64_t loop_may_sleep_ns(struct ouro_loop *loop);
+void loop_slept(struct ouro_loop *loop, int64_t began_ns); /* since then, by loop_real_ns() */
+
+/* ---- run.c ---- */
+extern unsigned loop_forks; /* that this process comes from, since the library was loaded */
+
+/* Makes a loop for this thread, its main task ready. given may be NULL. 0, or what ouro_run() returns. */
+int loop_open(const struct ouro_options *given, ouro_fn *main_fn, void *arg, bool polled,
+              struct ouro_loop **ret_loop);
+
+/* Runs it until main has returned and all else has ended. False: the kernel keeps some of its memory. */
+bool loop_run(struct ouro_loop *loop);
+
+/* main has returned: cancels what is left. True: all has ended, and nothing more can be sent. */
+bool loop_try_end(struct ouro_loop *loop);
+
+/* Waits for that. False: as loop_run(). */
+bool loop_end(struct ouro_loop *loop);
+
+/* Gives everything back but the loop itself; it has ended well. */
+void loop_destroy(struct ouro_loop *loop);
+void loop_free(struct ouro_loop *loop);
+void loop_abandon(struct ouro_loop *loop); /* one whose main has not begun, and never will */
+
+/* This thread drives it, in the process that made it. */
+static inline bool loop_is_mine(const struct ouro_loop *loop)
+{
+        return pthread_equal(loop->thread, pthread_self()) && loop->forks == loop_forks;
+}
+
+/* ---- loops.c ---- */
+void loops_look(struct ouro_loop *loop); /* one of several, before each sleep */
 
 /* ---- inbox.c ---- */
 /* Sends a chain, linked by next from the newest to the oldest. False: the run has ended. From any thread. */

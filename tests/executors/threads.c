@@ -11,7 +11,7 @@
 
 #include <ouro.h>
 
-#include "executors/cpus.h"
+#include "base/cpus.h"
 #include "executors/suite.h"
 #include "support/leaks.h"
 

@@ -139,6 +139,59 @@ RUN(info, f99_is_told_until_the_group_closes_and_not_after)
         cr_assert_eq(ouro_task_info(task, &info), -ESRCH);
 }
 
+static intptr_t awaits(void *task)
+{
+        return ouro_await(*(ouro_task *)task);
+}
+
+static intptr_t gathers_both(void *tasks)
+{
+        return ouro_gather(tasks, 2, NULL);
+}
+
+RUN(info, f99_of_a_result_that_two_awaited_nothing_is_told_while_a_gather_still_holds_it)
+{
+        struct ouro_task_info info = OURO_TASK_INFO_INIT;
+        ouro_task tasks[2] = {ouro_create_task(gives_later, as_arg(5)),
+                              ouro_create_task(waits_for_ever, NULL)};
+        ouro_task first = ouro_create_task(awaits, &tasks[0]), second = ouro_create_task(awaits, &tasks[0]);
+        ouro_task gatherer = ouro_create_task(gathers_both, tasks);
+
+        cr_assert(ouro_await(first) == 5 && ouro_await(second) == 5);
+        yields(1);
+        cr_assert_eq(ouro_task_info(tasks[0], &info), -ESRCH);
+        cr_assert_eq(ouro_tasks(NULL, 0), 3);
+        cr_assert(same(look_at(gatherer).waits_for_task, tasks[1]));
+        cr_assert_eq(ouro_cancel(tasks[1]), 0);
+        cr_assert_eq(ouro_await(gatherer), -ECANCELED);
+}
+
+RUN(info, f12_cancelled_twice_the_first_reason_stays)
+{
+        ouro_task task = OURO_NO_TASK;
+
+        OURO_GROUP_KEEP_GOING(g) {
+                task = ouro_create_task(waits_for_ever, NULL);
+                yields(1);
+                cr_assert_eq(ouro_cancel(task), 0);
+                cr_assert_eq(look_at(task).reason, OURO_CANCEL_ASKED);
+                cr_assert_eq(ouro_group_cancel(g), 0);
+                cr_assert_eq(ouro_cancel(task), 0);
+                cr_assert_eq(look_at(task).reason, OURO_CANCEL_ASKED);
+                cr_assert_eq(ouro_wait(task), 0);
+                cr_assert_eq(ouro_cancel(task), 0);
+                cr_assert(look_at(task).reason == OURO_CANCEL_ASKED && look_at(task).result == -ECANCELED);
+        }
+}
+
+RUN(info, f12_of_oneself_cancelled_is_told_while_one_runs)
+{
+        cr_assert_eq(ouro_cancel(ouro_self()), 0);
+        cr_assert(look_at(ouro_self()).state == OURO_STATE_RUNNING);
+        cr_assert_eq(look_at(ouro_self()).reason, OURO_CANCEL_ASKED);
+        cr_assert_eq(ouro_tasks(NULL, 0), 1);
+}
+
 RUN(info, of_a_task_that_could_not_be_created_is_its_error)
 {
         struct ouro_task_info info = look_at(ouro_create_task_named(NULL, NULL, "nobody"));
@@ -335,11 +388,6 @@ RUN(info, a_deep_tree_is_listed_from_the_top)
 }
 
 /* ---- what for ---- */
-
-static intptr_t awaits(void *task)
-{
-        return ouro_await(*(ouro_task *)task);
-}
 
 static intptr_t looks(void *task)
 {

@@ -287,6 +287,44 @@ static intptr_t sets_two_and_waits(void *unused)
         return ouro_sleep(OURO_FOREVER);
 }
 
+static intptr_t inherits_and_waits(void *unused)
+{
+        (void)unused;
+        cr_assert_eq(ouro_local_get(&one), a);
+        return ouro_sleep(OURO_FOREVER);
+}
+
+RUN(local, f12_cancelled_before_it_began_it_has_them_and_lets_them_go_once)
+{
+        ouro_task task;
+
+        set(&one, a);
+        task = ouro_create_task(inherits_and_waits, NULL);
+        cr_assert_eq(ouro_cancel(task), 0);
+        cr_assert_eq(ouro_cancel(task), 0);
+        cr_assert_eq(ouro_local_unset(&one), 0);
+        cr_assert_str_eq(noted(), "");
+        cr_assert_eq(ouro_await(task), -ECANCELED);
+        cr_assert_eq(ouro_cancel(task), -ESRCH);
+        cr_assert_str_eq(noted(), "a");
+}
+
+RUN(local, a_group_of_failing_members_lets_them_go)
+{
+        int error = 0;
+
+        set(&one, a);
+        OURO_GROUP(g, &error) {
+                ouro_create_task(inherits_and_waits, NULL);
+                ouro_create_task(gives, as_arg(-EIO));
+                ouro_create_task(inherits_and_waits, NULL);
+                cr_assert_eq(ouro_local_unset(&one), 0);
+                cr_assert_str_eq(noted(), "");
+        }
+        cr_assert_eq(error, -EIO);
+        cr_assert_str_eq(noted(), "a");
+}
+
 RUN(local, cancelled_tasks_drop_theirs_too)
 {
         ouro_task task = ouro_create_task(sets_two_and_waits, NULL);

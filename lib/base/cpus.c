@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "executors/cpus.h"
+#include "base/cpus.h"
 
 enum { NO_LIMIT = INT_MAX };
 

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "executors/cpus.h"
+#include "base/cpus.h"
 
 Test(cpus, one_at_the_least_and_no_more_than_there_are)
 {
