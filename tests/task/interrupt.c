@@ -1,6 +1,7 @@
 /* Of lib/task/interrupt.c: what the first ctrl-C does, what the second, and whose it is. Each case is a
  * process of its own. */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -554,6 +555,38 @@ static int a_run_that_begins_between_them(void)
 Test(interrupt, a_second_one_ends_the_process_also_if_another_run_has_begun_since)
 {
         must_die(a_run_that_begins_between_them, SIGINT);
+}
+
+static intptr_t is_stepped(void *arg)
+{
+        (void)arg;
+        return ouro_sleep(OURO_SEC(60)) == -ECANCELED ? BY_MAIN : 1;
+}
+
+static int inside_another_loop(void)
+{
+        struct ouro_options options = OURO_OPTIONS_INIT;
+        struct pollfd poll_fd = {.events = POLLIN};
+        ouro_loop *loop;
+
+        options.interrupt = OURO_INTERRUPT_SIGINT;
+        if (ouro_loop_open(&options, is_stepped, NULL, &loop) < 0)
+                return 1;
+        poll_fd.fd = ouro_loop_fd(loop);
+        while (poll(&poll_fd, 1, 0) == 1)
+                if (ouro_loop_step(loop) != 1)
+                        return 2;
+        send_self(SIGINT);
+        if (poll(&poll_fd, 1, 10000) != 1)
+                return 3;
+        while (ouro_loop_step(loop) == 1)
+                ;
+        return ouro_loop_close(loop) == BY_MAIN && is_default(SIGINT) ? BY_MAIN : 4;
+}
+
+Test(interrupt, a_loop_inside_another_one_is_told_by_its_descriptor)
+{
+        must_exit(inside_another_loop, BY_MAIN);
 }
 
 /* ---- a forked child ---- */
