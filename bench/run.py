@@ -55,6 +55,11 @@ TASKS = [
     ("loops", [
         ("loops", "two loops on two cores over one", ("ratio", AT_LEAST, 1.9), None),
     ]),
+    ("select", [
+        ("select_next", "select of 8 channels, the next one ready", None, None),
+        ("select_8", "select of 8 channels, one ready", ("ratio", AT_MOST, 25), ("ratio", AT_MOST, 16)),
+        ("select_8_waiting", "select of 8 channels, waiting", ("ratio", AT_MOST, 25), None),
+    ]),
     ("mutex", [
         ("mutex", "mutex, lock + unlock", None, ("ratio", AT_MOST, 1.15)),
     ]),

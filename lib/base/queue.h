@@ -20,9 +20,11 @@ static inline void queue_push(void **queue, struct ouro_list *node)
 
 static inline void queue_remove(void **queue, struct ouro_list *node)
 {
-        if (node->next == node)
+        if (node->next == node) { /* the last: nobody points to it */
                 *queue = NULL;
-        else if (*queue == node)
+                return;
+        }
+        if (*queue == node)
                 *queue = node->next;
         list_del(node);
 }

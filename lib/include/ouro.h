@@ -65,7 +65,8 @@ typedef intptr_t ouro_fn(void *arg);
 enum ouro_clock {
         OURO_CLOCK_REAL,    /* CLOCK_MONOTONIC */
         OURO_CLOCK_VIRTUAL, /* starts at 0, jumps to the next deadline when all tasks wait and no job or
-                               kernel operation is pending; while one is, it runs with real time */
+                               kernel operation is pending, nor a wait for what is shared with other
+                               threads; while one is, it runs with real time */
 };
 
 enum ouro_backend {
@@ -96,8 +97,8 @@ struct ouro_options {
         unsigned kernel_workers; /* bound on the kernel's io-wq threads of each kind; default 16 */
         int64_t drain_ns;        /* how long the end of the run waits for operations that the kernel
                                     will not let go; default 10 s */
-        int64_t spin_ns;         /* poll this long before sleeping while jobs are out; default 20 us,
-                                    less than zero: never */
+        int64_t spin_ns;         /* poll this long before sleeping while jobs are out, or tasks wait for
+                                    what is shared with other threads; default 20 us, less than zero: never */
         bool report_stack_overflow; /* name the task that ran into its guard page, before dying of it.
                                        Installs a SIGSEGV and SIGBUS handler that chains to the old one */
         unsigned interrupt;         /* OURO_INTERRUPT_...: signals that cancel the main task; default: none */

@@ -154,20 +154,41 @@ static inline void *item_of(struct ouro_list *node)
         return unlikely(sync_is_case(node)) ? select_item(node) : (void *)sync_coro(node)->value;
 }
 
+/* False: those who waited were cases of selects that are done. */
+static inline bool hand_to_receiver(struct sched *sched, ouro_chan *chan, const void *item)
+{
+        struct ouro_list *node = sync_pop(&chan->receivers);
+
+        if (unlikely(!node))
+                return false;
+        chan->received++;
+        chan_copy_item(chan, item_of(node), item);
+        sync_end_wait(sched, node, 0);
+        return true;
+}
+
+/* The same, of a rendezvous. */
+static inline bool take_from_sender(struct sched *sched, ouro_chan *chan, void *ret_item)
+{
+        struct ouro_list *node = sync_pop(&chan->senders);
+
+        if (unlikely(!node))
+                return false;
+        chan->received++;
+        chan_copy_item(chan, ret_item, item_of(node));
+        sync_end_wait(sched, node, 0);
+        return true;
+}
+
 /* 0, -EPIPE, -ENOMEM, or -EAGAIN: full, and nobody takes it. */
 static inline int send_now(struct sched *sched, ouro_chan *chan, const void *item)
 {
-        struct ouro_list *node;
         int error;
 
         if (unlikely(chan->closed))
                 return -EPIPE;
-        if (chan->receivers && (node = sync_pop(&chan->receivers))) {
-                chan->received++;
-                chan_copy_item(chan, item_of(node), item);
-                sync_end_wait(sched, node, 0);
+        if (chan->receivers && hand_to_receiver(sched, chan, item))
                 return 0;
-        }
         if (unlikely(chan->count == chan->places) && (error = grow(chan)) < 0)
                 return error;
         put_item(chan, item);
@@ -188,12 +209,8 @@ static inline int recv_now(struct sched *sched, ouro_chan *chan, void *ret_item)
                 }
                 return 0;
         }
-        if (chan->senders && (node = sync_pop(&chan->senders))) { /* a rendezvous */
-                chan->received++;
-                chan_copy_item(chan, ret_item, item_of(node));
-                sync_end_wait(sched, node, 0);
+        if (chan->senders && take_from_sender(sched, chan, ret_item))
                 return 0;
-        }
         return chan->closed ? -EPIPE : -EAGAIN;
 }
 
@@ -227,38 +244,116 @@ int ouro_chan_try_recv(ouro_chan *chan, void *ret_item)
         return error < 0 ? error : chan->shared->recv(chan, ret_item, false);
 }
 
-int ouro_chan_send(ouro_chan *chan, const void *item)
-{
-        struct sched *sched = sched_current;
-        int error = chan_refuse(sched, chan, item);
+/* Sending and receiving are cut up by what is met, so that nothing of the common ways is done for the others,
+ * and none of them has a frame. */
 
-        if (unlikely(error))
-                return error < 0 ? error : chan->shared->send(chan, item, true);
-        if (unlikely(sched->current->interrupt))
-                return sched->current->interrupt;
-        error = send_now(sched, chan, item);
-        if (likely(error != -EAGAIN))
+static __attribute__((noinline)) int send_where_it_is(struct sched *sched, ouro_chan *chan, const void *item);
+static __attribute__((noinline)) int recv_where_it_is(struct sched *sched, ouro_chan *chan, void *ret_item);
+
+static __attribute__((noinline)) int send_waiting(struct sched *sched, ouro_chan *chan, const void *item)
+{
+        int error = send_now(sched, chan, item);
+
+        if (error != -EAGAIN)
                 return coro_spend_int(sched, error);
         chan->send_waits++;
         sched->current->value = (intptr_t)item;
         return sync_wait(sched, &chan->senders, &waits_to_send);
 }
 
-int ouro_chan_recv(ouro_chan *chan, void *ret_item)
+static __attribute__((noinline)) int send_to_receiver(struct sched *sched, ouro_chan *chan, const void *item)
+{
+        if (unlikely(!hand_to_receiver(sched, chan, item)))
+                return send_waiting(sched, chan, item);
+        return coro_spend_int(sched, 0);
+}
+
+int ouro_chan_send(ouro_chan *chan, const void *item)
 {
         struct sched *sched = sched_current;
-        int error = chan_refuse(sched, chan, ret_item);
+        size_t count;
 
-        if (unlikely(error))
-                return error < 0 ? error : chan->shared->recv(chan, ret_item, true);
+        if (unlikely(!chan || !item || !sched || chan->sched != sched))
+                return send_where_it_is(sched, chan, item);
         if (unlikely(sched->current->interrupt))
                 return sched->current->interrupt;
-        error = recv_now(sched, chan, ret_item);
-        if (likely(error != -EAGAIN))
-                return coro_spend_int(sched, error);
+        if (chan->receivers)
+                return send_to_receiver(sched, chan, item);
+        count = chan->count;
+        if (unlikely(count >= chan->places || chan->closed || chan->item_bytes != sizeof(uint64_t)))
+                return send_waiting(sched, chan, item);
+        memcpy(chan->items + wrap(chan, chan->first + count) * sizeof(uint64_t), item, sizeof(uint64_t));
+        chan->count = ++count;
+        if (unlikely(count > chan->longest))
+                chan->longest = count;
+        return coro_spend_int(sched, 0);
+}
+
+static int send_where_it_is(struct sched *sched, ouro_chan *chan, const void *item)
+{
+        int error = chan_refuse(sched, chan, item);
+
+        if (error)
+                return error < 0 ? error : chan->shared->send(chan, item, true);
+        return sched->current->interrupt ? sched->current->interrupt : send_waiting(sched, chan, item);
+}
+
+static __attribute__((noinline)) int recv_waiting(struct sched *sched, ouro_chan *chan, void *ret_item)
+{
+        if (unlikely(chan->closed))
+                return coro_spend_int(sched, -EPIPE);
         chan->recv_waits++;
         sched->current->value = (intptr_t)ret_item;
         return sync_wait(sched, &chan->receivers, &waits_to_recv);
+}
+
+static __attribute__((noinline)) int recv_in_full(struct sched *sched, ouro_chan *chan, void *ret_item)
+{
+        int error = recv_now(sched, chan, ret_item);
+
+        return likely(error != -EAGAIN) ? coro_spend_int(sched, error) : recv_waiting(sched, chan, ret_item);
+}
+
+static __attribute__((noinline)) int recv_from_sender(struct sched *sched, ouro_chan *chan, void *ret_item)
+{
+        if (chan->count > 0 || unlikely(!take_from_sender(sched, chan, ret_item)))
+                return recv_in_full(sched, chan, ret_item);
+        return coro_spend_int(sched, 0);
+}
+
+int ouro_chan_recv(ouro_chan *chan, void *ret_item)
+{
+        struct sched *sched = sched_current;
+        size_t count, first;
+
+        if (unlikely(!chan || !ret_item || !sched || chan->sched != sched))
+                return recv_where_it_is(sched, chan, ret_item);
+        if (unlikely(sched->current->interrupt))
+                return sched->current->interrupt;
+        if (chan->senders)
+                return recv_from_sender(sched, chan, ret_item);
+        count = chan->count;
+        if (count == 0)
+                return recv_waiting(sched, chan, ret_item);
+        if (unlikely(chan->item_bytes != sizeof(uint64_t) || chan->places > chan->keep))
+                return recv_in_full(sched, chan, ret_item);
+        first = chan->first;
+        chan->first = wrap(chan, first + 1);
+        chan->count = count - 1;
+        chan->received++;
+        memcpy(ret_item, chan->items + first * sizeof(uint64_t), sizeof(uint64_t));
+        return coro_spend_int(sched, 0);
+}
+
+static int recv_where_it_is(struct sched *sched, ouro_chan *chan, void *ret_item)
+{
+        int error = chan_refuse(sched, chan, ret_item);
+
+        if (error)
+                return error < 0 ? error : chan->shared->recv(chan, ret_item, true);
+        if (sched->current->interrupt)
+                return sched->current->interrupt;
+        return recv_in_full(sched, chan, ret_item);
 }
 
 int ouro_chan_close(ouro_chan *chan)

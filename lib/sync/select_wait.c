@@ -25,9 +25,20 @@ static void **queue_of(const struct ouro_case *it)
         }
 }
 
+static inline bool is_of_chan(const struct ouro_case *it)
+{
+        return it->kind == OURO_CASE_IS_SEND || it->kind == OURO_CASE_IS_RECV;
+}
+
 static bool is_shared(const struct ouro_case *it)
 {
-        return (it->kind == OURO_CASE_IS_SEND || it->kind == OURO_CASE_IS_RECV) && it->of.chan.chan->shared;
+        return is_of_chan(it) && it->of.chan.chan->shared;
+}
+
+/* What most cases are: at a channel of this loop. */
+static inline bool is_plain(const struct ouro_case *it)
+{
+        return is_of_chan(it) && !it->of.chan.chan->shared;
 }
 
 /* ---- the end ---- */
@@ -270,6 +281,14 @@ static void target(const struct coro *coro, struct wait_target *ret_target)
 static const struct wait_kind waits_for_one = {
         .name = "one of several things", .cut = cut_select, .target = target};
 
+static inline void push(struct select *select, struct ouro_case *it, unsigned tag)
+{
+        struct waiter *waiter = &select_place(it)->waiter;
+
+        waiter->what = (void *)((uintptr_t)select | tag);
+        queue_push(queue_of(it), &waiter->link);
+}
+
 /* Puts a case where whoever can do it finds it. 0, or why not. */
 static inline int enter_queue(struct select *select, struct ouro_case *it)
 {
@@ -290,8 +309,7 @@ static inline int enter_queue(struct select *select, struct ouro_case *it)
         default:
                 break;
         }
-        waiter->what = (void *)((uintptr_t)select | (it->kind == OURO_CASE_IS_TASK ? TAG_TELL : SYNC_CASE));
-        queue_push(queue_of(it), &waiter->link);
+        push(select, it, it->kind == OURO_CASE_IS_TASK ? TAG_TELL : SYNC_CASE);
         return 0;
 }
 
@@ -311,8 +329,10 @@ static inline void survey(struct select *select, struct ouro_case *cases, size_t
         }
 }
 
-static int prepare(struct select *select)
+/* There are others than channels of this loop among the n cases. */
+static int prepare(struct select *select, size_t n)
 {
+        survey(select, select->cases, n);
         atomic_init(&select->claimed, NULL);
         select->message.deliver = told;
         if (select->polls_room > 0) {
@@ -330,10 +350,23 @@ static int prepare(struct select *select)
 /* Enters all queues. 0; 1: a case was done meanwhile; or why not all can be entered. */
 static inline int enter_all(struct select *select, size_t n)
 {
+        bool prepared = false;
+
         while (select->n < n) {
                 struct ouro_case *it = &select->cases[select->n];
-                int result = enter_queue(select, it);
+                int result = 0;
 
+                if (likely(is_plain(it))) {
+                        select->n++;
+                        push(select, it, SYNC_CASE);
+                        continue;
+                }
+                if (!prepared)
+                        result = prepare(select, n);
+                if (result < 0)
+                        return result;
+                prepared = true;
+                result = enter_queue(select, it);
                 select->n++;
                 if (likely(result == 0))
                         continue;
@@ -381,10 +414,6 @@ ssize_t select_wait(struct sched *sched, struct ouro_case *cases, size_t n)
         select.polls_room = select.polls_len = select.polls_left = 0;
         select.timer.fire = time_is_up;
         select.timer.scope.context.state = 0;
-        survey(&select, cases, n);
-        if (unlikely(select.polls_room > 0 || select.timed || select.shared) &&
-            (result = prepare(&select)) < 0)
-                return result;
         result = enter_all(&select, n);
         if (likely(result == 0))
                 result = wait_here(&select);

@@ -1,7 +1,4 @@
-/* task.c - creating a task, ending it, and waiting for its end.
- *
- * What a task leaves is its record with the result in it, until somebody consumes that or its group closes.
- * When a task ends while others await it, they all get the result and the record is free at once. */
+/* task.c - creating a task, waiting for its end, and asking about it. What its end does is in end.c. */
 #include <errno.h>
 
 #include "base/log.h"
@@ -18,7 +15,6 @@ static inline void join_group(struct task *task, struct ouro_group *group)
         task->group = group;
         list_push(&group->members, &task->member);
         group->live++;
-        task->reason = OURO_NOT_CANCELLED;
         if (unlikely(group->context.state & CONTEXT_CANCELLED)) {
                 task->reason = (unsigned)(group->context.state >> CONTEXT_REASON_SHIFT) & 15u;
                 task->coro.interrupt = -ECANCELED;
@@ -39,7 +35,8 @@ static inline struct task *new_task(struct ouro_loop *loop, const struct ouro_si
         task->coro.flags = 0;
         task->holds = 0;
         task->state = TASK_ALIVE;
-        task->detached = task->told = task->job = 0;
+        task->reason = OURO_NOT_CANCELLED;
+        task->detached = task->told = task->job = task->unused = 0;
         return task;
 }
 
@@ -194,137 +191,6 @@ ouro_task ouro_create_task_with_at(const struct ouro_task_options *options, ouro
         if (known.drop)
                 known.drop(arg);
         return task_failed(error);
-}
-
-/* ---- ending ---- */
-
-void task_tell_failure(struct task *task)
-{
-        if (task->told || task->coro.value >= 0 || task->coro.value == -ECANCELED)
-                return;
-        task->told = 1;
-        log_line(OURO_LOG_WARNING, "task %s failed, and nobody looked: error %ld", task_name(task),
-                 (long)-task->coro.value);
-}
-
-/* The result has been taken, or dropped. */
-static inline void retire(struct ouro_loop *loop, struct task *task)
-{
-        list_del(&task->member);
-        if (likely(task->holds == 0)) {
-                task_record_free(loop, task);
-                return;
-        }
-        task->generation++;
-        task->state = TASK_SPENT;
-}
-
-intptr_t task_consume(struct ouro_loop *loop, struct task *task)
-{
-        intptr_t result = task->coro.value;
-
-        if (task->state == TASK_ENDED)
-                retire(loop, task);
-        return result;
-}
-
-void task_release(struct ouro_loop *loop, struct task *task)
-{
-        if (--task->holds == 0 && task->state == TASK_SPENT)
-                task_record_free(loop, task);
-}
-
-/* Wakes one who waited for it. True: it has consumed the result. */
-static inline bool wake_waiter(struct ouro_loop *loop, struct ouro_list *node, intptr_t result)
-{
-        struct waiter *waiter = container_of(node, struct waiter, link);
-        unsigned tag = (uintptr_t)waiter->what & TAG_MASK;
-
-        if (unlikely(tag == TAG_WATCH)) {
-                watch_ended(loop, waiter);
-                return false;
-        }
-        if (unlikely(tag == TAG_TELL)) {
-                ((struct task_watcher *)((uintptr_t)waiter->what & ~(uintptr_t)TAG_MASK))->ended(waiter);
-                return false;
-        }
-        coro_wake(&loop->sched, container_of(waiter, struct coro, waiter), tag == TAG_AWAIT ? result : 0);
-        return tag == TAG_AWAIT;
-}
-
-/* Wakes all who wait for it. True: one of them has consumed the result. */
-static inline bool wake_waiters(struct ouro_loop *loop, struct task *task, intptr_t result)
-{
-        struct ouro_list *node = task->waiters;
-        bool consumed = false;
-
-        if (likely(node->next == node)) {
-                task->waiters = NULL;
-                return wake_waiter(loop, node, result);
-        }
-        while ((node = queue_pop(&task->waiters)))
-                consumed |= wake_waiter(loop, node, result);
-        return consumed;
-}
-
-atomic_bool task_left_locks;
-
-/* It ended with locks held: who waits for them must not wait for ever. */
-static void abandon_locks(struct ouro_loop *loop, struct task *task)
-{
-        log_line(OURO_LOG_ERROR, "task %s ended with %u locks held", task_name(task), task->coro.locks_held);
-        atomic_store_explicit(&task_left_locks, true, memory_order_relaxed);
-        if (loop->orphan_check)
-                task_each(loop, loop->orphan_check);
-}
-
-/* It returned in a state in which a task should not. */
-static void ended_badly(struct ouro_loop *loop, struct task *task)
-{
-        if (task->context)
-                die("task %s returned with a group, scope or shield open: it has lent out memory that is "
-                    "gone",
-                    task_name(task));
-        abandon_locks(loop, task);
-}
-
-static void main_ended(struct ouro_loop *loop, struct task *task)
-{
-        loop->main = NULL; /* the record may be another task's before the run ends */
-        loop->main_done = true;
-        loop->main_result = task->coro.value;
-        task->told = 1;
-}
-
-void task_ended(struct sched *sched, struct coro *coro, intptr_t result)
-{
-        struct ouro_loop *loop = loop_of(sched);
-        struct task *task = task_of(coro);
-        struct ouro_group *group = task->group;
-
-        coro->value = result;
-        coro->sp = (void *)(uintptr_t)loop->ended++;
-        coro->wait = NULL;
-        task->state = TASK_ENDED;
-        if (unlikely(task->context || coro->locks_held))
-                ended_badly(loop, task);
-        if (unlikely(coro->flags & TASK_MORE))
-                task_drop_locals(task);
-        group->live--;
-        if (unlikely(group->context.state & CONTEXT_COUNTS))
-                group_member_counted(loop, task, result);
-        if (unlikely(result < 0 && result != -ECANCELED))
-                group_member_failed(loop, task, result);
-        if (unlikely(group->live == 0 && (group->context.state & CONTEXT_CLOSING)))
-                group_all_ended(loop, group);
-        if (unlikely(task == loop->main))
-                main_ended(loop, task);
-        if (task->waiters && wake_waiters(loop, task, result)) {
-                retire(loop, task);
-        } else if (task->detached) {
-                task_tell_failure(task);
-                retire(loop, task);
-        }
 }
 
 const char *task_name_of(const struct coro *coro)

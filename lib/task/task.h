@@ -50,6 +50,8 @@ struct task {
         uint8_t detached : 1; /* nobody will await it */
         uint8_t told : 1;     /* its failure is known to somebody */
         uint8_t job : 1;
+        uint8_t unused : 1; /* so that a new task's are all set by one store: a word that was stored in parts
+                               cannot be read back for a while */
 };
 
 _Static_assert(sizeof(struct task) == 128, "two cache lines: 192 bytes cost three times as much a task");

@@ -52,6 +52,8 @@ static intptr_t uses_every_macro(void *)
         struct ouro_task_info info = OURO_TASK_INFO_INIT;
         ouro_task_options options = OURO_TASK_OPTIONS_INIT;
         ouro_thread_options thread_options = OURO_THREAD_OPTIONS_INIT;
+        ouro_group_options group_options = OURO_GROUP_OPTIONS_INIT;
+        ouro_cancellation cancellation = OURO_CANCELLATION_INIT;
         ouro_mutex mutex = OURO_MUTEX_INIT;
         ouro_semaphore semaphore = OURO_SEMAPHORE_INIT(2);
         ouro_event event = OURO_EVENT_INIT;
@@ -77,6 +79,15 @@ static intptr_t uses_every_macro(void *)
         OURO_GROUP_KEEP_GOING(g) {
                 ouro_create_task_with(&options, sleeps_and_notes, as_arg('c'));
         }
+        group_options.successes = 1;
+        group_options.ret_error = &error;
+        OURO_GROUP_WITH(g, &group_options)
+                ouro_create_task_in(g, sleeps_and_notes, as_arg('d'));
+        OURO_SCOPE(scope, OURO_SEC(1)) {
+                cr_assert(ouro_scope_cancel(scope) == 0);
+                cr_assert(ouro_cancel_info(ouro_self(), &cancellation) == 0);
+                cr_assert(cancellation.reason == OURO_CANCEL_ASKED);
+        }
         OURO_TIMEOUT(OURO_SEC(1), &expired)
                 OURO_SHIELD
         cr_assert(ouro_mutex_lock(&mutex) == 0);
@@ -94,7 +105,7 @@ static intptr_t uses_every_macro(void *)
 Test(cxx, header_serves_with_all_its_macros)
 {
         cr_assert(ouro_run(uses_every_macro, nullptr) == 0);
-        cr_assert(notes == "abc");
+        cr_assert(notes == "abcd");
 }
 
 /* ---- groups, scopes and shields left by an exception ---- */
@@ -103,9 +114,9 @@ static void throws_out_of_groups(int *ret_error, bool *ret_expired)
 {
         OURO_GROUP(outer, ret_error) {
                 ouro_create_task(sleeps_and_notes, as_arg('a'));
-                OURO_TIMEOUT(OURO_MS(100), ret_expired)
+                OURO_SCOPE(scope, OURO_MS(100), ret_expired)
                         OURO_SHIELD
-                OURO_GROUP_KEEP_GOING(inner) {
+                OURO_GROUP_WITH(inner, nullptr) {
                         ouro_create_task(sleeps_and_notes, as_arg('b'));
                         throw std::runtime_error("thrown");
                 }

@@ -107,8 +107,8 @@ struct ouro_cancellation {
  *
  * The origin is the task that asked (OURO_CANCEL_ASKED), the member that failed or brought the last success
  * wanted (OURO_CANCEL_SIBLING, _ENOUGH), the owner of the group or the scope (OURO_CANCEL_LEFT, _TIME), or
- * the main task (OURO_CANCEL_END). Groups inside what is cancelled are cancelled along with it: their members
- * have the reason OURO_CANCEL_LEFT, and the text and origin of what came first.
+ * the main task (OURO_CANCEL_END). What lies in groups inside is cancelled along with it: members of members
+ * have the reason OURO_CANCEL_LEFT, and all have the text and origin of what came first.
  *
  * A task cancelled by itself keeps its text and origin in memory of its own; without memory these are
  * missing.
