@@ -64,7 +64,7 @@ static double message_ns(size_t capacity, long n)
 int main(int argc, char **argv)
 {
         struct bench_options options = {.rounds = 15, .count = 5000000};
-        struct bench_series buffered = {.name = "chan_shared_1024", .reference = "bare"};
+        struct bench_series buffered = {.name = "chan_shared", .reference = "bare"};
         struct bench_series rendezvous = {.name = "chan_shared_rendezvous", .reference = "bare"};
 
         bench_parse(argc, argv, &options);

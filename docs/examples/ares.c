@@ -39,14 +39,14 @@ static int step(ares_channel channel)
 {
         struct ouro_case cases[ARES_GETSOCK_MAXNUM + 1];
         ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-        int wanted = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
+        unsigned wanted = (unsigned)ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
         struct timeval room, *left = ares_timeout(channel, NULL, &room);
         size_t n = 0;
         ssize_t done;
 
         for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-                unsigned events = (ARES_GETSOCK_READABLE(wanted, i) ? POLLIN : 0u) |
-                                  (ARES_GETSOCK_WRITABLE(wanted, i) ? POLLOUT : 0u);
+                unsigned events = (wanted >> i & 1 ? POLLIN : 0u) |
+                                  (wanted >> (i + ARES_GETSOCK_MAXNUM) & 1 ? POLLOUT : 0u);
 
                 if (events)
                         cases[n++] = OURO_CASE_READY(sockets[i], events);

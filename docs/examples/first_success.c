@@ -40,8 +40,7 @@ static int ask_all(struct mirror *mirrors, size_t n, size_t wanted)
         options.successes = wanted;
         options.ret_succeeded = &succeeded;
         options.ret_error = &error;
-        OURO_GROUP_WITH(group, &options)
-        {
+        OURO_GROUP_WITH(group, &options) {
                 for (size_t i = 0; i < n; i++)
                         ouro_create_task_in(group, ask, &mirrors[i]);
         }

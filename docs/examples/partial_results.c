@@ -33,8 +33,7 @@ static void run_search(struct search *search)
         options.ret_ended = &search->ended;
         options.ret_succeeded = &search->succeeded;
         options.ret_error = &search->error;
-        OURO_GROUP_WITH(group, &options)
-        {
+        OURO_GROUP_WITH(group, &options) {
                 for (intptr_t page = 1; page <= PAGES; page++)
                         ouro_create_task_in(group, fetch, (void *)page);
         }
@@ -68,6 +67,7 @@ static intptr_t loses_patience(void *arg)
 
 static intptr_t main_task(void *arg)
 {
+        struct ouro_cancellation why = OURO_CANCELLATION_INIT;
         struct search search;
         bool expired = false;
 
@@ -77,22 +77,24 @@ static intptr_t main_task(void *arg)
         }
         show(&search, expired ? "the deadline passed" : "all");
 
-        OURO_SCOPE(scope, OURO_MS(75), &expired)
-        {
-                ouro_create_task(extends, scope); /* to 100 ms after the beginning */
-                run_search(&search);
+        OURO_SCOPE(scope, OURO_MS(75), &expired) {
+                OURO_GROUP(helpers) {                                 /* inside, for they borrow the scope */
+                        ouro_create_task_in(helpers, extends, scope); /* to 100 ms after the beginning */
+                        run_search(&search);
+                        ouro_group_cancel(helpers);
+                }
         }
         show(&search, expired ? "the deadline passed, but later" : "all");
 
-        OURO_SCOPE(scope, OURO_FOREVER, &expired)
-        {
-                struct ouro_cancellation why = OURO_CANCELLATION_INIT;
-
-                ouro_create_task(loses_patience, scope);
-                run_search(&search);
-                ouro_cancel_info(ouro_self(), &why);
-                show(&search, why.text ? why.text : "all");
+        OURO_SCOPE(scope, OURO_FOREVER, &expired) {
+                OURO_GROUP(helpers) {
+                        ouro_create_task_in(helpers, loses_patience, scope);
+                        run_search(&search);
+                        ouro_cancel_info(ouro_self(), &why);
+                        ouro_group_cancel(helpers);
+                }
         }
+        show(&search, why.text ? why.text : "all");
         return 0;
 }
 

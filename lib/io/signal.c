@@ -24,6 +24,7 @@ struct ouro_signals {
         sigset_t to_unblock; /* at the end: a part of set */
         void *waiters;       /* queue of those who wait for their turn to poll */
         size_t inside;       /* tasks in ouro_signals_next() */
+        struct sched *users; /* their loop, of the thread's maybe several: a queue is of one loop */
         bool polled;         /* it is somebody's turn */
 };
 
@@ -177,8 +178,11 @@ int ouro_signals_next(ouro_signals *signals, struct ouro_signal_info *ret_info)
 
         if (result < 0)
                 return result;
+        if (signals->inside > 0 && signals->users != sched)
+                return -EPERM;
         if (sched->current->interrupt)
                 return sched->current->interrupt;
+        signals->users = sched;
         signals->inside++;
         result = begin_turn(sched, signals);
         if (result == 0) {

@@ -458,6 +458,34 @@ IN_LOOP(signals, of_another_thread_are_refused_and_stay_as_they_are)
         return 0;
 }
 
+static intptr_t takes_in_another_loop(void *signals)
+{
+        return ouro_signals_next(signals, NULL);
+}
+
+Test(signals, that_tasks_of_one_loop_wait_for_are_refused_to_another_loop_on_the_thread)
+{
+        struct line line = {.signals = open_one(SIGUSR1)};
+        ouro_loop *first, *second;
+
+        EQ(ouro_loop_open(NULL, takes_one, &line, &first), 0);
+        EQ(ouro_loop_step(first), 1);
+        EQ(ouro_loop_open(NULL, takes_in_another_loop, line.signals, &second), 0);
+        EQ(ouro_loop_step(second), 0);
+        EQ(ouro_loop_close(second), -EPERM);
+        EQ(ouro_signals_close(line.signals), -EBUSY);
+        send_self(SIGUSR1);
+        while (ouro_loop_step(first) == 1)
+                ;
+        EQ(ouro_loop_close(first), SIGUSR1);
+        EQ(ouro_loop_open(NULL, takes_in_another_loop, line.signals, &second), 0);
+        send_self(SIGUSR1);
+        while (ouro_loop_step(second) == 1)
+                ;
+        EQ(ouro_loop_close(second), SIGUSR1);
+        EQ(ouro_signals_close(line.signals), 0);
+}
+
 static intptr_t polls(void *fd)
 {
         return ouro_poll((int)(intptr_t)fd, POLLIN);

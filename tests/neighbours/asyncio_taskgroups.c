@@ -57,8 +57,7 @@ RUN_VIRTUAL(taskgroups, members_give_their_results)
         cr_assert_eq(error, 0);
         options.outcomes = outcomes;
         options.outcomes_len = 2;
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(gives_ms, as_arg(42));
                 ouro_create_task(gives_ms, as_arg(11));
         }

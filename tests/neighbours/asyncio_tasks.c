@@ -2,8 +2,6 @@
  * table is in README.md. */
 #include <errno.h>
 #include <pthread.h>
-#include <semaphore.h>
-#include <signal.h>
 
 #include "support/leaks.h"
 #include "support/run.h"
@@ -382,86 +380,97 @@ RUN_VIRTUAL(asyncio_tasks, a_blocks_own_cut_is_over_after_it_and_the_tasks_cance
 
 struct asked {
         ouro_loop *loop;
-        intptr_t a, b, sum;
-        sem_t done;
-        ouro_task task;
-        struct ouro_event *arrived;
+        ouro_fn *fn;
+        ouro_task task; /* set by that */
+        struct ouro_event began;
+        intptr_t a, b, answer;
 };
 
 static intptr_t adds(void *arg)
 {
         struct asked *asked = arg;
-        int error;
+        int cut;
 
         asked->task = ouro_self();
-        if (asked->arrived)
-                ouro_event_set(asked->arrived);
-        error = ouro_sleep(OURO_MS(1));
-        asked->sum = error < 0 ? error : asked->a + asked->b;
-        sem_post(&asked->done);
-        return 0;
+        ouro_event_set(&asked->began);
+        cut = ouro_sleep(OURO_MS(1));
+        return cut < 0 ? cut : asked->a + asked->b;
 }
 
-static void *asks_for_a_sum(void *arg)
+static intptr_t fails_to_add(void *arg)
+{
+        intptr_t sum = adds(arg);
+
+        return sum < 0 ? sum : -EBADMSG;
+}
+
+static intptr_t adds_within_no_time(void *arg)
+{
+        intptr_t sum = -EIO;
+
+        OURO_TIMEOUT(OURO_US(1))
+                sum = adds(arg);
+        return sum;
+}
+
+static void *asks(void *arg)
 {
         struct asked *asked = arg;
-        int error = ouro_post(asked->loop, adds, asked);
 
-        if (error < 0)
-                return (void *)(intptr_t)error;
-        while (sem_wait(&asked->done) < 0)
-                ;
-        return (void *)asked->sum;
+        asked->answer = ouro_run_on(asked->loop, asked->fn, asked);
+        return NULL;
 }
 
-static void *posts_to_nobody(void *arg)
+/* What a thread is told that asks this loop; cancel: the task is cancelled here, by its handle. */
+static intptr_t answer_to(ouro_fn *fn, bool cancel)
 {
-        (void)arg;
-        return (void *)(intptr_t)ouro_post(NULL, adds, arg);
+        struct asked asked = {.loop = ouro_this_loop(), .fn = fn, .a = 1, .b = 2};
+        pthread_t thread;
+
+        pthread_create(&thread, NULL, asks, &asked);
+        cr_assert_eq(ouro_event_wait(&asked.began), 0);
+        if (cancel)
+                cr_assert_eq(ouro_cancel(asked.task), 0);
+        while (ouro_task_state(asked.task) != -ESRCH)
+                cr_assert_eq(ouro_yield(), 0);
+        pthread_join(thread, NULL);
+        return asked.answer;
 }
 
 RUN(asyncio_threadsafe, a_task_made_by_another_thread_runs_here_and_its_result_goes_there)
 {
-        struct ouro_event arrived = OURO_EVENT_INIT;
-        struct asked asked = {.loop = ouro_this_loop(), .a = 1, .b = 2, .arrived = &arrived};
-        pthread_t thread;
-        void *result;
+        cr_assert_eq(answer_to(adds, false), 3);
+}
 
-        sem_init(&asked.done, 0, 0);
-        pthread_create(&thread, NULL, asks_for_a_sum, &asked);
-        cr_assert_eq(ouro_event_wait(&arrived), 0);
-        while (ouro_task_state(asked.task) != -ESRCH)
-                cr_assert_eq(ouro_yield(), 0);
-        pthread_join(thread, &result);
-        cr_assert_eq((intptr_t)result, 3);
-        sem_destroy(&asked.done);
+RUN(asyncio_threadsafe, its_failure_goes_there_too_and_is_told_to_nobody_else)
+{
+        catch_log();
+        cr_assert_eq(answer_to(fails_to_add, false), -EBADMSG);
+        cr_assert_eq(logged(), 0);
+}
+
+RUN(asyncio_threadsafe, its_deadline_is_kept_here)
+{
+        cr_assert_eq(answer_to(adds_within_no_time, false), -ETIME);
 }
 
 RUN(asyncio_threadsafe, one_that_is_cancelled_here_says_so_there)
 {
-        struct ouro_event arrived = OURO_EVENT_INIT;
-        struct asked asked = {.loop = ouro_this_loop(), .a = 1, .b = 2, .arrived = &arrived};
-        pthread_t thread;
-        void *result;
+        cr_assert_eq(answer_to(adds, true), -ECANCELED);
+}
 
-        sem_init(&asked.done, 0, 0);
-        pthread_create(&thread, NULL, asks_for_a_sum, &asked);
-        cr_assert_eq(ouro_event_wait(&arrived), 0);
-        cr_assert_eq(ouro_cancel(asked.task), 0);
-        while (ouro_task_state(asked.task) != -ESRCH)
-                cr_assert_eq(ouro_yield(), 0);
-        pthread_join(thread, &result);
-        cr_assert_eq((intptr_t)result, -ECANCELED);
-        sem_destroy(&asked.done);
+static void *asks_for_nothing(void *loop)
+{
+        return (void *)(intptr_t)(ouro_run_on(loop, NULL, NULL) == -EINVAL &&
+                                  ouro_run_on(NULL, gives, NULL) == -EINVAL);
 }
 
 RUN(asyncio_threadsafe, what_cannot_be_run_is_refused_at_once)
 {
         pthread_t thread;
-        void *result;
+        void *refused;
 
-        cr_assert_eq(ouro_post(ouro_this_loop(), NULL, NULL), -EINVAL);
-        pthread_create(&thread, NULL, posts_to_nobody, NULL);
-        pthread_join(thread, &result);
-        cr_assert_eq((intptr_t)result, -EINVAL);
+        pthread_create(&thread, NULL, asks_for_nothing, ouro_this_loop());
+        pthread_join(thread, &refused);
+        cr_assert_not_null(refused);
 }

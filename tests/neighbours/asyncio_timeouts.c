@@ -14,8 +14,7 @@ RUN_VIRTUAL(timeouts, one_that_passes_cuts_the_wait)
         bool expired = false;
 
         cr_assert_eq(ouro_sleep(OURO_SEC(3)), 0);
-        OURO_SCOPE(s, OURO_MS(10), &expired)
-        {
+        OURO_SCOPE(s, OURO_MS(10), &expired) {
                 int64_t deadline = ouro_now() + OURO_MS(10);
 
                 cr_assert_eq(ouro_scope_deadline(s), deadline);
@@ -45,8 +44,7 @@ RUN_VIRTUAL(timeouts, one_that_is_left_in_time_does_nothing)
 {
         bool expired = true;
 
-        OURO_SCOPE(s, OURO_SEC(10), &expired)
-        {
+        OURO_SCOPE(s, OURO_SEC(10), &expired) {
                 cr_assert_eq(ouro_sleep(OURO_MS(10)), 0);
                 cr_assert(ouro_scope_deadline(s) > ouro_now());
         }
@@ -58,8 +56,7 @@ RUN_VIRTUAL(timeouts, none_is_for_ever)
 {
         bool expired = true;
 
-        OURO_SCOPE(s, OURO_FOREVER, &expired)
-        {
+        OURO_SCOPE(s, OURO_FOREVER, &expired) {
                 cr_assert_eq(ouro_sleep(OURO_MS(10)), 0);
                 cr_assert_eq(ouro_scope_deadline(s), OURO_FOREVER);
         }
@@ -73,8 +70,7 @@ RUN_VIRTUAL(timeouts, of_zero_or_less_cuts_even_a_sleep_of_zero)
         for (int i = 0; i < 2; i++) {
                 bool expired = false;
 
-                OURO_SCOPE(s, times[i], &expired)
-                {
+                OURO_SCOPE(s, times[i], &expired) {
                         cr_assert_eq(ouro_sleep(OURO_SEC(10)), -ETIME);
                         cr_assert_eq(ouro_sleep(0), -ETIME);
                         cr_assert(ouro_scope_deadline(s) <= ouro_now());
@@ -186,8 +182,7 @@ static bool shown_expired = true;
 static intptr_t shows_its_scope(void *unused)
 {
         (void)unused;
-        OURO_SCOPE(s, OURO_SEC(10), &shown_expired)
-        {
+        OURO_SCOPE(s, OURO_SEC(10), &shown_expired) {
                 shown = s;
                 return ouro_sleep(OURO_SEC(50));
         }

@@ -33,8 +33,7 @@ static void until_all_wait(void)
 
 RUN_VIRTUAL(trio_cancel, every_wait_is_a_point_of_cancellation)
 {
-        OURO_SCOPE(s, OURO_FOREVER)
-        {
+        OURO_SCOPE(s, OURO_FOREVER) {
                 cr_assert_eq(ouro_yield(), 0);
                 cr_assert_eq(ouro_sleep(1), 0);
                 cr_assert_eq(ouro_scope_cancel(s), 0);
@@ -66,10 +65,10 @@ RUN_VIRTUAL(trio_cancel, twice_is_as_once_and_it_stays)
 RUN_VIRTUAL(trio_cancel, pending_when_the_scope_is_left_is_gone)
 {
         OURO_SCOPE(s, OURO_FOREVER)
-        cr_assert_eq(ouro_scope_cancel(s), 0);
+                cr_assert_eq(ouro_scope_cancel(s), 0);
         cr_assert_eq(ouro_yield(), 0);
         OURO_SCOPE(s, 0)
-        OURO_SHIELD
+                OURO_SHIELD
         cr_assert_eq(ouro_yield(), 0);
         cr_assert_eq(ouro_yield(), 0);
 }
@@ -78,8 +77,7 @@ static int fails_in_a_cancelled_scope(bool *ret_cancelled)
 {
         int error = 0;
 
-        OURO_SCOPE(s, OURO_FOREVER)
-        {
+        OURO_SCOPE(s, OURO_FOREVER) {
                 cr_assert_eq(ouro_scope_cancel(s), 0);
                 *ret_cancelled = ouro_scope_cancelled(s);
                 error = -EDOM;
@@ -103,8 +101,7 @@ static struct ouro_scope *stubborn_scope;
 static intptr_t stubborn(void *unused)
 {
         (void)unused;
-        OURO_SCOPE(s, OURO_FOREVER)
-        {
+        OURO_SCOPE(s, OURO_FOREVER) {
                 stubborn_scope = s;
                 cr_assert_eq(ouro_mutex_lock(&mutex), 0);
                 note('s');
@@ -145,10 +142,8 @@ RUN_VIRTUAL(trio_cancel, members_cancelled_twice_over_and_one_that_fails_leave_i
         options.outcomes_len = 4;
         options.ret_ended = &ended;
         options.ret_error = &error;
-        OURO_SCOPE(outer, OURO_FOREVER)
-        {
-                OURO_GROUP_WITH(g, &options)
-                {
+        OURO_SCOPE(outer, OURO_FOREVER) {
+                OURO_GROUP_WITH(g, &options) {
                         ouro_create_task(sleeps_for_ever, NULL);
                         ouro_create_task(sleeps_for_ever, NULL);
                         cr_assert_eq(ouro_group_cancel(g), 0);
@@ -214,18 +209,15 @@ RUN_VIRTUAL(trio_cancel, reaches_children_of_children_at_once)
 
 RUN_VIRTUAL(trio_cancel, shield_holds_the_outer_off_and_nothing_inside_it)
 {
-        OURO_SCOPE(outer, OURO_FOREVER)
-        {
-                OURO_SCOPE(inner, OURO_FOREVER)
-                {
+        OURO_SCOPE(outer, OURO_FOREVER) {
+                OURO_SCOPE(inner, OURO_FOREVER) {
                         cr_assert_eq(ouro_yield(), 0);
                         cr_assert_eq(ouro_scope_cancel(outer), 0);
                         cr_assert_eq(ouro_yield(), -ECANCELED);
                         OURO_SHIELD
                         {
                                 cr_assert_eq(ouro_yield(), 0);
-                                OURO_SCOPE(innermost, OURO_FOREVER)
-                                {
+                                OURO_SCOPE(innermost, OURO_FOREVER) {
                                         cr_assert_eq(ouro_scope_cancel(innermost), 0);
                                         cr_assert_eq(ouro_yield(), -ECANCELED);
                                 }
@@ -247,8 +239,7 @@ RUN_VIRTUAL(trio_cancel, group_in_a_shield_sleeps_through_it_and_its_owner_is_cu
 {
         int error = 1;
 
-        OURO_SCOPE(outer, OURO_FOREVER)
-        {
+        OURO_SCOPE(outer, OURO_FOREVER) {
                 cr_assert_eq(ouro_scope_cancel(outer), 0);
                 OURO_SHIELD
                 OURO_GROUP(g, &error) {
@@ -274,8 +265,7 @@ RUN_VIRTUAL(trio_cancel, deadline_is_set_and_moved_inside)
 {
         bool expired = true;
 
-        OURO_SCOPE(s, OURO_FOREVER, &expired)
-        {
+        OURO_SCOPE(s, OURO_FOREVER, &expired) {
                 cr_assert_eq(ouro_scope_deadline(s), OURO_FOREVER);
                 cr_assert_eq(ouro_scope_reschedule(s, OURO_SEC(1)), 0);
                 cr_assert_eq(ouro_scope_deadline(s), OURO_SEC(1));
@@ -283,10 +273,9 @@ RUN_VIRTUAL(trio_cancel, deadline_is_set_and_moved_inside)
         cr_assert_eq(ouro_sleep(OURO_SEC(2)), 0);
         cr_assert_not(expired, "it passed after the scope");
         OURO_SCOPE(s, OURO_SEC(1), &expired)
-        cr_assert_eq(ouro_sleep(OURO_FOREVER), -ETIME);
+                cr_assert_eq(ouro_sleep(OURO_FOREVER), -ETIME);
         cr_assert(expired);
-        OURO_SCOPE(s, OURO_FOREVER, &expired)
-        {
+        OURO_SCOPE(s, OURO_FOREVER, &expired) {
                 cr_assert_eq(ouro_yield(), 0);
                 cr_assert_eq(ouro_scope_reschedule(s, OURO_SEC(10)), 0);
                 cr_assert_eq(ouro_sleep(OURO_SEC(5)), 0);
@@ -361,8 +350,7 @@ RUN(trio_cancel, deadline_on_the_real_clock_is_not_early)
 {
         int64_t begin = ouro_now();
 
-        OURO_SCOPE(s, OURO_FOREVER)
-        {
+        OURO_SCOPE(s, OURO_FOREVER) {
                 cr_assert_eq(ouro_scope_reschedule(s, OURO_MS(20)), 0);
                 cr_assert_eq(ouro_sleep(OURO_FOREVER), -ETIME);
         }
@@ -436,8 +424,7 @@ static intptr_t shows_its_scope(void *unused)
         int cut = 0;
 
         (void)unused;
-        OURO_SCOPE(s, OURO_FOREVER)
-        {
+        OURO_SCOPE(s, OURO_FOREVER) {
                 shown = s;
                 cut = ouro_sleep(OURO_FOREVER);
         }

@@ -190,8 +190,7 @@ RUN(cause, of_those_not_needed_is_the_member_that_was_enough)
         struct ouro_group_options options = OURO_GROUP_OPTIONS_INIT;
 
         options.successes = 1;
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_task slow = ouro_create_task(waits_for_ever, NULL);
                 ouro_task fast = ouro_create_task(gives, as_arg(1));
 
@@ -233,8 +232,7 @@ RUN_VIRTUAL(cause, of_members_cut_by_time_is_the_scopes_owner)
 
 RUN_VIRTUAL(cause, of_what_a_cancelled_scope_cuts_is_who_cancelled_it)
 {
-        OURO_SCOPE(s, OURO_FOREVER)
-        {
+        OURO_SCOPE(s, OURO_FOREVER) {
                 cr_assert_eq(ouro_scope_cancel_with(s, text), 0);
                 is_told(ouro_self(), OURO_CANCEL_ASKED, text, ouro_self());
                 OURO_GROUP(g)

@@ -1,6 +1,7 @@
 /* Of lib/task/interrupt.c: what the first ctrl-C does, what the second, and whose it is. Each case is a
  * process of its own. */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -147,6 +148,40 @@ Test(interrupt, f40_one_that_finds_the_loop_asleep_wakes_it_whichever_thread_han
 {
         must_exit(sent_by_a_thread_while_the_loop_sleeps, BY_MAIN);
         must_exit(handled_by_another_thread, BY_MAIN);
+}
+
+static void *sends_when_all_waits(void *number)
+{
+        usleep(20000);
+        return sends_from_a_thread(number);
+}
+
+static intptr_t waits_for_nothing_but_the_signal(void *arg)
+{
+        struct ouro_event never = OURO_EVENT_INIT;
+        pthread_t thread;
+        int cut;
+
+        pthread_create(&thread, NULL, sends_when_all_waits, (void *)SIGINT);
+        cut = arg ? ouro_event_wait(&never) : ouro_sleep(OURO_FOREVER);
+        pthread_join(thread, NULL);
+        return cut == -ECANCELED ? BY_MAIN : 1;
+}
+
+static int waits_for_an_event(void)
+{
+        return (int)run_interrupted_by(OURO_INTERRUPT_SIGINT, waits_for_nothing_but_the_signal, "");
+}
+
+static int sleeps_for_ever(void)
+{
+        return (int)run_interrupted_by(OURO_INTERRUPT_SIGINT, waits_for_nothing_but_the_signal, NULL);
+}
+
+Test(interrupt, f66_a_main_task_that_only_waits_for_it_is_no_deadlock)
+{
+        must_exit(waits_for_an_event, BY_MAIN);
+        must_exit(sleeps_for_ever, BY_MAIN);
 }
 
 static intptr_t computes(void *arg)
@@ -520,6 +555,38 @@ static int a_run_that_begins_between_them(void)
 Test(interrupt, a_second_one_ends_the_process_also_if_another_run_has_begun_since)
 {
         must_die(a_run_that_begins_between_them, SIGINT);
+}
+
+static intptr_t is_stepped(void *arg)
+{
+        (void)arg;
+        return ouro_sleep(OURO_SEC(60)) == -ECANCELED ? BY_MAIN : 1;
+}
+
+static int inside_another_loop(void)
+{
+        struct ouro_options options = OURO_OPTIONS_INIT;
+        struct pollfd poll_fd = {.events = POLLIN};
+        ouro_loop *loop;
+
+        options.interrupt = OURO_INTERRUPT_SIGINT;
+        if (ouro_loop_open(&options, is_stepped, NULL, &loop) < 0)
+                return 1;
+        poll_fd.fd = ouro_loop_fd(loop);
+        while (poll(&poll_fd, 1, 0) == 1)
+                if (ouro_loop_step(loop) != 1)
+                        return 2;
+        send_self(SIGINT);
+        if (poll(&poll_fd, 1, 10000) != 1)
+                return 3;
+        while (ouro_loop_step(loop) == 1)
+                ;
+        return ouro_loop_close(loop) == BY_MAIN && is_default(SIGINT) ? BY_MAIN : 4;
+}
+
+Test(interrupt, a_loop_inside_another_one_is_told_by_its_descriptor)
+{
+        must_exit(inside_another_loop, BY_MAIN);
 }
 
 /* ---- a forked child ---- */

@@ -236,8 +236,7 @@ RUN_VIRTUAL(clean_up, f08_members_and_deadline_in_one_tick_are_results_or_cut_an
         options.ret_ended = &ended;
         options.ret_succeeded = &succeeded;
         options.ret_error = &error;
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_task early = ouro_create_task(sleeps_ms, as_arg(5));
 
                 cr_assert_eq(ouro_yield(), 0);

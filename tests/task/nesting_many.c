@@ -130,8 +130,8 @@ RUN_VIRTUAL(nesting_of_many, outcomes_of_all_are_told_when_a_few_are_enough)
         options.ret_succeeded = &succeeded;
         options.ret_error = &error;
         OURO_GROUP_WITH(g, &options)
-        for (intptr_t i = 0; i < MANY; i++)
-                ouro_create_task(sleeps_ms, as_arg(MANY - i));
+                for (intptr_t i = 0; i < MANY; i++)
+                        ouro_create_task(sleeps_ms, as_arg(MANY - i));
         cr_assert_eq(ended, (size_t)MANY);
         cr_assert_eq(succeeded, 10u);
         cr_assert_eq(error, 0);
@@ -162,8 +162,7 @@ RUN_VIRTUAL(nesting_of_many, f65_scopes_and_groups_of_tasks_nested_thousands_dee
                 nests(as_arg(DEEP));
         counted(1, DEEP, 0);
         cr_assert_eq(ouro_now(), OURO_MS(5));
-        OURO_SCOPE(s, OURO_FOREVER)
-        {
+        OURO_SCOPE(s, OURO_FOREVER) {
                 OURO_GROUP(g) {
                         ouro_create_task(nests, as_arg(DEEP));
                         cr_assert_eq(ouro_sleep(OURO_MS(5)), 0);

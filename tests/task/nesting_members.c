@@ -351,12 +351,12 @@ RUN_VIRTUAL(members, may_not_close_what_others_have_open)
         int error = 1;
 
         OURO_SCOPE(s, OURO_SEC(1))
-        OURO_GROUP(g, &error) {
-                others_scope = s;
-                others_group = g;
-                cr_assert_eq(ouro_await(ouro_create_task(leaves_what_is_not_its, NULL)), 0);
-                cr_assert_eq(ouro_yield(), 0);
-        }
+                OURO_GROUP(g, &error) {
+                        others_scope = s;
+                        others_group = g;
+                        cr_assert_eq(ouro_await(ouro_create_task(leaves_what_is_not_its, NULL)), 0);
+                        cr_assert_eq(ouro_yield(), 0);
+                }
         cr_assert_eq(error, 0);
 }
 

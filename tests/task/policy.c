@@ -70,8 +70,7 @@ RUN_VIRTUAL(policy, first_success_ends_the_group)
         struct ouro_group_options options = wants(1);
         ouro_task fast = OURO_NO_TASK;
 
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(gives_ms, as_arg(30));
                 fast = ouro_create_task(gives_ms, as_arg(10));
                 ouro_create_task(gives_ms, as_arg(20));
@@ -91,8 +90,7 @@ RUN_VIRTUAL(policy, enough_cuts_the_owners_waits_inside_the_block)
 {
         struct ouro_group_options options = wants(1);
 
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(gives_ms, as_arg(1));
                 cr_assert_eq(ouro_sleep(OURO_SEC(1)), -ECANCELED);
                 cr_assert_eq(ouro_now(), OURO_MS(1));
@@ -110,8 +108,7 @@ RUN_VIRTUAL(policy, failures_before_the_first_success_cancel_nobody_and_are_not_
         struct ouro_group_options options = wants(1);
 
         catch_log();
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(fails_ms, as_arg(1));
                 ouro_create_task(fails_ms, as_arg(2));
                 ouro_create_task(gives_ms, as_arg(3));
@@ -131,8 +128,8 @@ RUN_VIRTUAL(policy, first_n_successes_end_the_group)
         struct ouro_group_options options = wants(3);
 
         OURO_GROUP_WITH(g, &options)
-        for (intptr_t ms = 5; ms > 0; ms--)
-                ouro_create_task(gives_ms, as_arg(ms));
+                for (intptr_t ms = 5; ms > 0; ms--)
+                        ouro_create_task(gives_ms, as_arg(ms));
         told(5, 3, 0);
         for (int i = 0; i < 3; i++)
                 cr_assert_eq(outcomes[i].result, i + 1, "in the order of ending");
@@ -143,8 +140,7 @@ RUN_VIRTUAL(policy, too_few_successes_give_the_first_error)
 {
         struct ouro_group_options options = wants(2);
 
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(fails_ms, as_arg(7));
                 ouro_create_task(fails_ms, as_arg(5));
                 ouro_create_task(gives_ms, as_arg(6));
@@ -158,15 +154,14 @@ RUN_VIRTUAL(policy, too_few_members_without_an_error_give_enoent)
         struct ouro_group_options options = wants(2);
 
         OURO_GROUP_WITH(g, &options)
-        ouro_create_task(gives_ms, as_arg(1));
+                ouro_create_task(gives_ms, as_arg(1));
         told(1, 1, -ENOENT);
         options = wants(1);
         OURO_GROUP_WITH(g, &options)
-        cr_assert_eq(ouro_group_cancel(g), 0);
+                cr_assert_eq(ouro_group_cancel(g), 0);
         told(0, 0, -ENOENT);
         options = wants(1);
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(gives_ms, as_arg(1));
                 break;
         }
@@ -177,8 +172,7 @@ RUN_VIRTUAL(policy, those_who_succeed_although_cancelled_count_beyond_enough)
 {
         struct ouro_group_options options = wants(1);
 
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(gives_when_cut, as_arg(4));
                 ouro_create_task(gives_ms, as_arg(1));
                 ouro_create_task(gives_when_cut, as_arg(-EIO));
@@ -192,8 +186,7 @@ RUN_VIRTUAL(policy, members_that_come_after_enough_are_cancelled)
 {
         struct ouro_group_options options = wants(1);
 
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(gives, as_arg(1));
                 cr_assert_eq(ouro_sleep(1), -ECANCELED);
                 ouro_create_task(gives_ms, as_arg(5));
@@ -206,8 +199,7 @@ RUN_VIRTUAL(policy, enough_by_what_ended_before_the_close_waits_for_no_time)
 {
         struct ouro_group_options options = wants(2);
 
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(gives, as_arg(1));
                 ouro_create_task(gives, as_arg(2));
                 ouro_create_task(gives_ms, as_arg(9));
@@ -225,8 +217,7 @@ RUN_VIRTUAL(policy, gather_cut_by_enough_says_so)
         struct ouro_group_options options = wants(1);
         intptr_t results[2] = {77, 77};
 
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_task tasks[2] = {ouro_create_task(gives_ms, as_arg(1)),
                                       ouro_create_task(gives_ms, as_arg(2))};
 
@@ -242,8 +233,7 @@ RUN_VIRTUAL(policy, enough_reaches_groups_inside_and_spares_those_in_a_shield)
         struct ouro_group_options options = wants(1);
         int inner = 77, shielded = 77;
 
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(gives_ms, as_arg(1));
                 OURO_GROUP(h, &inner)
                         ouro_create_task(gives_ms, as_arg(5));
@@ -264,8 +254,7 @@ RUN_VIRTUAL(policy, all_is_fail_fast_and_tells_every_outcome)
         struct ouro_group_options options = wants(0);
 
         catch_log();
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(gives_ms, as_arg(1));
                 ouro_create_task(fails_ms, as_arg(5));
                 ouro_create_task(gives_ms, as_arg(9));
@@ -285,8 +274,7 @@ RUN_VIRTUAL(policy, all_keeps_going_if_told_to)
         struct ouro_group_options options = wants(0);
 
         options.flags = OURO_GROUP_KEEP;
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(fails_ms, as_arg(5));
                 ouro_create_task(gives_ms, as_arg(9));
         }
@@ -300,8 +288,8 @@ RUN_VIRTUAL(policy, at_a_deadline_around_it_tells_partial_results)
 
         OURO_TIMEOUT(OURO_MS(4))
                 OURO_GROUP_WITH(g, &options)
-        for (intptr_t ms = 1; ms <= 5; ms++)
-                ouro_create_task(gives_ms, as_arg(2 * ms - 1));
+                        for (intptr_t ms = 1; ms <= 5; ms++)
+                                ouro_create_task(gives_ms, as_arg(2 * ms - 1));
         told(5, 2, -ETIME);
         cr_assert_eq(outcomes[0].result, 1);
         cr_assert_eq(outcomes[1].result, 3);
@@ -314,8 +302,7 @@ RUN_VIRTUAL(policy, at_a_deadline_inside_it_tells_partial_results)
 {
         struct ouro_group_options options = wants(0);
 
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 ouro_create_task(gives_ms, as_arg(1));
                 ouro_create_task(gives_ms, as_arg(5));
                 OURO_TIMEOUT(OURO_MS(3))
@@ -334,14 +321,13 @@ RUN_VIRTUAL(policy, enough_before_the_deadline_is_a_success_and_too_few_is_etime
 
         OURO_TIMEOUT(OURO_MS(3), &expired)
                 OURO_GROUP_WITH(g, &options)
-        for (intptr_t ms = 1; ms <= 5; ms++)
-                ouro_create_task(gives_ms, as_arg(ms));
+                        for (intptr_t ms = 1; ms <= 5; ms++)
+                                ouro_create_task(gives_ms, as_arg(ms));
         told(5, 2, 0);
         cr_assert_not(expired);
         options = wants(3);
         OURO_TIMEOUT(OURO_MS(2), &expired)
-                OURO_GROUP_WITH(g, &options)
-                {
+                OURO_GROUP_WITH(g, &options) {
                         ouro_create_task(gives_ms, as_arg(1));
                         ouro_create_task(gives_ms, as_arg(8));
                         ouro_create_task(gives_ms, as_arg(9));
@@ -356,7 +342,7 @@ RUN_VIRTUAL(policy, enough_reached_while_it_is_cut_by_time_is_a_success)
 
         OURO_TIMEOUT(OURO_MS(1)) {
                 OURO_GROUP_WITH(g, &options)
-                ouro_create_task(gives_when_cut, as_arg(3));
+                        ouro_create_task(gives_when_cut, as_arg(3));
                 cr_assert_eq(ouro_yield(), -ETIME);
         }
         told(1, 1, 0);
@@ -368,7 +354,7 @@ static intptr_t wants_one_and_is_cancelled(void *unused)
 
         (void)unused;
         OURO_GROUP_WITH(g, &options)
-        ouro_create_task(gives_ms, as_arg(9));
+                ouro_create_task(gives_ms, as_arg(9));
         return error;
 }
 
@@ -396,8 +382,7 @@ RUN_VIRTUAL(policy, members_of_members_and_those_nobody_awaits_count)
 {
         struct ouro_group_options options = wants(0);
 
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 cr_assert_eq(ouro_go(gives, as_arg(1)), 0);
                 cr_assert_eq(ouro_await(ouro_create_task(gives, as_arg(2))), 2);
                 ouro_create_task(creates_in, g);
@@ -413,11 +398,40 @@ RUN_VIRTUAL(policy, more_than_there_is_room_for_are_counted)
 
         options.outcomes_len = 2;
         OURO_GROUP_WITH(g, &options)
-        for (intptr_t i = 0; i < 1000; i++)
-                ouro_create_task(gives, as_arg(i));
+                for (intptr_t i = 0; i < 1000; i++)
+                        ouro_create_task(gives, as_arg(i));
         told(1000, 1000, 0);
         cr_assert_eq(outcomes[1].result, 1);
         cr_assert_eq(outcomes[2].result, 77);
+}
+
+static intptr_t computes(struct ouro_job *job, struct ouro_in in, struct ouro_out out)
+{
+        (void)out;
+        if (*(const int *)in.base > 0)
+                return *(const int *)in.base;
+        while (!ouro_job_cancelled(job))
+                ; /* until somebody else was quicker */
+        return -ECANCELED;
+}
+
+RUN(policy, jobs_are_members_and_the_first_to_succeed_ends_the_others)
+{
+        static const int numbers[3] = {0, 7, 0};
+        struct ouro_thread_options threads = OURO_THREAD_OPTIONS_INIT;
+        struct ouro_group_options options = wants(1);
+        ouro_executor *pool;
+
+        threads.threads = 2;
+        pool = ouro_thread_pool(&threads);
+        OURO_GROUP_WITH(g, &options)
+                for (int i = 0; i < 3; i++)
+                        ouro_submit(pool, computes, OURO_IN(numbers[i]), OURO_NO_OUT);
+        told(3, 1, 0);
+        cr_assert_eq(outcomes[0].result, 7);
+        cr_assert_eq(outcomes[1].result, -ECANCELED);
+        cr_assert_eq(outcomes[2].result, -ECANCELED);
+        cr_assert_eq(ouro_executor_close(pool), 0);
 }
 
 /* ---- the function form, and its misuse ---- */
@@ -450,7 +464,7 @@ RUN(policy, refused_options_open_nothing)
         options = wants(0);
         options.size = 0;
         OURO_GROUP_WITH(g, &options)
-        note('x');
+                note('x');
         cr_assert_str_eq(noted(), "", "the block was not passed over");
         cr_assert_eq(error, 77);
         cr_assert_eq(ouro_await(ouro_create_task_in(&group, gives, NULL)), -EINVAL);
@@ -460,8 +474,7 @@ Test(policy, opened_outside_a_run_is_not_open)
 {
         struct ouro_group_options options = wants(1);
 
-        OURO_GROUP_WITH(g, &options)
-        {
+        OURO_GROUP_WITH(g, &options) {
                 note('b');
                 cr_assert_eq(ouro_group_close(g), -EPERM);
         }

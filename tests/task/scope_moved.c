@@ -16,8 +16,7 @@ RUN_VIRTUAL(scope_moved, later_expires_later)
 {
         bool expired = false;
 
-        OURO_SCOPE(s, OURO_MS(5), &expired)
-        {
+        OURO_SCOPE(s, OURO_MS(5), &expired) {
                 cr_assert_eq(ouro_scope_deadline(s), OURO_MS(5));
                 cr_assert_eq(ouro_sleep(OURO_MS(4)), 0);
                 cr_assert_eq(ouro_scope_reschedule(s, OURO_MS(5)), 0);
@@ -31,8 +30,7 @@ RUN_VIRTUAL(scope_moved, later_expires_later)
 
 RUN_VIRTUAL(scope_moved, earlier_expires_earlier)
 {
-        OURO_SCOPE(s, OURO_SEC(5))
-        {
+        OURO_SCOPE(s, OURO_SEC(5)) {
                 cr_assert_eq(ouro_scope_reschedule(s, OURO_MS(1)), 0);
                 cr_assert_eq(ouro_sleep(OURO_MS(4)), -ETIME);
         }
@@ -43,8 +41,7 @@ RUN_VIRTUAL(scope_moved, to_for_ever_and_back)
 {
         bool expired = false;
 
-        OURO_SCOPE(s, OURO_MS(1), &expired)
-        {
+        OURO_SCOPE(s, OURO_MS(1), &expired) {
                 cr_assert_eq(ouro_scope_reschedule(s, OURO_FOREVER), 0);
                 cr_assert_eq(ouro_scope_deadline(s), OURO_FOREVER);
                 cr_assert_eq(ouro_sleep(OURO_SEC(1)), 0);
@@ -53,7 +50,7 @@ RUN_VIRTUAL(scope_moved, to_for_ever_and_back)
         }
         cr_assert(expired);
         OURO_SCOPE(s, OURO_FOREVER, &expired)
-        cr_assert_eq(ouro_scope_deadline(s), OURO_FOREVER);
+                cr_assert_eq(ouro_scope_deadline(s), OURO_FOREVER);
         cr_assert_not(expired);
 }
 
@@ -72,8 +69,7 @@ RUN_VIRTUAL(scope_moved, to_no_time_expires_at_once_groups_and_all)
         int error = 0;
 
         cr_assert_eq(ouro_sleep(OURO_MS(3)), 0);
-        OURO_SCOPE(s, OURO_SEC(1), &expired)
-        {
+        OURO_SCOPE(s, OURO_SEC(1), &expired) {
                 OURO_GROUP(g, &error) {
                         ouro_create_task(notes_how_it_ended, NULL);
                         cr_assert_eq(ouro_scope_reschedule(s, 0), 0);
@@ -87,8 +83,7 @@ RUN_VIRTUAL(scope_moved, to_no_time_expires_at_once_groups_and_all)
         cr_assert(expired);
         cr_assert_eq(error, -ETIME);
         cr_assert_str_eq(noted(), "c");
-        OURO_SCOPE(s, -1)
-        {
+        OURO_SCOPE(s, -1) {
                 cr_assert_eq(ouro_scope_deadline(s), OURO_MS(3));
                 cr_assert_eq(ouro_scope_reschedule(s, OURO_SEC(1)), -ETIME);
         }
@@ -103,8 +98,7 @@ static intptr_t moves(void *scope)
 
 RUN_VIRTUAL(scope_moved, by_another_task_while_its_holder_waits)
 {
-        OURO_SCOPE(s, OURO_SEC(1))
-        {
+        OURO_SCOPE(s, OURO_SEC(1)) {
                 ouro_task task = ouro_create_task(moves, s);
 
                 cr_assert_eq(ouro_sleep(OURO_FOREVER), -ETIME);
@@ -118,12 +112,9 @@ RUN_VIRTUAL(scope_moved, inside_others_leaves_their_deadlines_alone)
 {
         bool outer = true, middle = true, inner = true;
 
-        OURO_SCOPE(a, OURO_MS(30), &outer)
-        {
-                OURO_SCOPE(b, OURO_MS(5), &middle)
-                {
-                        OURO_SCOPE(c, OURO_MS(20), &inner)
-                        {
+        OURO_SCOPE(a, OURO_MS(30), &outer) {
+                OURO_SCOPE(b, OURO_MS(5), &middle) {
+                        OURO_SCOPE(c, OURO_MS(20), &inner) {
                                 cr_assert_eq(ouro_scope_reschedule(b, OURO_MS(10)), 0);
                                 cr_assert_eq(ouro_sleep(OURO_MS(9)), 0);
                                 cr_assert_eq(ouro_scope_reschedule(c, OURO_SEC(1)), 0);
@@ -165,8 +156,7 @@ RUN(scope_moved, wrongly_is_refused)
 
 Test(scope_moved, outside_a_run_is_refused)
 {
-        OURO_SCOPE(s, OURO_SEC(1))
-        {
+        OURO_SCOPE(s, OURO_SEC(1)) {
                 note('b');
                 cr_assert_eq(ouro_scope_reschedule(s, 1), -EPERM);
                 cr_assert_eq(ouro_scope_deadline(s), -EPERM);
@@ -198,8 +188,7 @@ RUN(scope_moved, by_another_loop_is_refused)
 {
         pthread_t thread;
 
-        OURO_SCOPE(s, OURO_SEC(100))
-        {
+        OURO_SCOPE(s, OURO_SEC(100)) {
                 of_another_loop = s;
                 cr_assert_eq(pthread_create(&thread, NULL, runs_a_loop, NULL), 0);
                 cr_assert_eq(pthread_join(thread, NULL), 0);
@@ -215,8 +204,7 @@ RUN_VIRTUAL(scope_cancelled, from_inside_cuts_each_wait_until_it_is_left)
 {
         bool expired = true;
 
-        OURO_SCOPE(s, OURO_MS(1), &expired)
-        {
+        OURO_SCOPE(s, OURO_MS(1), &expired) {
                 cr_assert_not(ouro_scope_cancelled(s));
                 cr_assert_eq(ouro_scope_cancel(s), 0);
                 cr_assert(ouro_scope_cancelled(s));
@@ -259,8 +247,7 @@ RUN_VIRTUAL(scope_cancelled, cancels_the_members_of_groups_inside_it_and_no_othe
         int inner = 0, outer = 77;
 
         OURO_GROUP(g, &outer) {
-                OURO_SCOPE(s, OURO_FOREVER)
-                {
+                OURO_SCOPE(s, OURO_FOREVER) {
                         ouro_create_task(notes_how_it_ended, NULL);
                         OURO_GROUP(h, &inner) {
                                 ouro_create_task(notes_how_it_ended, NULL);
@@ -279,8 +266,7 @@ RUN_VIRTUAL(scope_cancelled, does_not_reach_into_a_shield)
 {
         int error = 77;
 
-        OURO_SCOPE(s, OURO_FOREVER)
-        {
+        OURO_SCOPE(s, OURO_FOREVER) {
                 OURO_SHIELD
                 OURO_GROUP(g, &error) {
                         ouro_create_task(notes_how_it_ended, NULL);
@@ -297,8 +283,7 @@ RUN_VIRTUAL(scope_cancelled, when_it_has_expired_stays_expired)
 {
         bool expired = false;
 
-        OURO_SCOPE(s, 0, &expired)
-        {
+        OURO_SCOPE(s, 0, &expired) {
                 cr_assert_eq(ouro_scope_cancel(s), 0);
                 cr_assert_not(ouro_scope_cancelled(s));
                 cr_assert_eq(ouro_yield(), -ETIME);
@@ -309,8 +294,7 @@ RUN_VIRTUAL(scope_cancelled, when_it_has_expired_stays_expired)
 RUN_VIRTUAL(scope_cancelled, outranks_an_outer_one_that_expired)
 {
         OURO_TIMEOUT(0)
-                OURO_SCOPE(s, OURO_FOREVER)
-                {
+                OURO_SCOPE(s, OURO_FOREVER) {
                         cr_assert_eq(ouro_yield(), -ETIME);
                         cr_assert_eq(ouro_scope_cancel(s), 0);
                         cr_assert_eq(ouro_yield(), -ECANCELED);
@@ -321,10 +305,8 @@ RUN_VIRTUAL(scope_cancelled, outranks_an_outer_one_that_expired)
 
 RUN_VIRTUAL(scope_cancelled, outer_one_reaches_through_an_inner_one)
 {
-        OURO_SCOPE(outer, OURO_FOREVER)
-        {
-                OURO_SCOPE(inner, OURO_SEC(1))
-                {
+        OURO_SCOPE(outer, OURO_FOREVER) {
+                OURO_SCOPE(inner, OURO_SEC(1)) {
                         ouro_create_task(cancels, outer);
                         cr_assert_eq(ouro_sleep(OURO_FOREVER), -ECANCELED);
                         cr_assert_not(ouro_scope_cancelled(inner));
@@ -339,8 +321,7 @@ RUN_VIRTUAL(scope_cancelled, gather_inside_it_cancels_what_it_gathers)
         ouro_task task = ouro_create_task(notes_how_it_ended, NULL);
         intptr_t result = 77;
 
-        OURO_SCOPE(s, OURO_FOREVER)
-        {
+        OURO_SCOPE(s, OURO_FOREVER) {
                 ouro_create_task(cancels, s);
                 cr_assert_eq(ouro_gather(&task, 1, &result), -ECANCELED);
         }
@@ -353,8 +334,7 @@ RUN_VIRTUAL(scope_cancelled, as_a_block_that_others_may_end_at_any_time)
         int rounds = 0;
 
         while (rounds < 1000) {
-                OURO_SCOPE(s, OURO_FOREVER)
-                {
+                OURO_SCOPE(s, OURO_FOREVER) {
                         ouro_create_task(cancels, s);
                         cr_assert_eq(ouro_sleep(OURO_SEC(1)), -ECANCELED);
                 }

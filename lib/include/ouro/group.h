@@ -124,6 +124,8 @@ OURO_API int ouro_cancel_info(ouro_task task, struct ouro_cancellation *ret_info
  *
  * OURO_SCOPE(s, ns) { ... } or OURO_SCOPE(s, ns, &expired) { ... }; inside, s is a struct ouro_scope *. Else
  * as OURO_TIMEOUT. With OURO_FOREVER it is a block that can be cancelled and has no deadline yet.
+ *
+ * The scope ends with its block. What else uses s must have ended by then: members of a group inside it have.
  */
 #define OURO_SCOPE(...) OURO_SCOPE_(OURO_UNIQUE(ouro_scope_), __VA_ARGS__, NULL, 0)
 

@@ -59,7 +59,7 @@ OURO_API int ouro_signals_open(const sigset_t *set, ouro_signals **ret_signals);
  * anybody took it, the kernel keeps one; real-time signals (SIGRTMIN and up) are counted.
  *
  * Returns: the number of the signal; -ECANCELED, -ETIME: nothing was taken; -EINVAL: signals is NULL; -EPERM:
- * another thread's, or outside ouro_run(); -ENOMEM.
+ * another thread's, or outside ouro_run(), or tasks of another loop on this thread wait for it; -ENOMEM.
  */
 OURO_API int ouro_signals_next(ouro_signals *signals, struct ouro_signal_info *ret_info);
 
