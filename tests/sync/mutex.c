@@ -165,6 +165,25 @@ RUN(mutex, f61_whose_holder_ended_fails_all_who_wait_and_all_who_come)
         cr_assert_eq(ouro_mutex_unlock(&mutex), 0);
 }
 
+static intptr_t recovers(void *unused)
+{
+        (void)unused;
+        return ouro_mutex_recover(&mutex);
+}
+
+RUN(mutex, f61_can_be_recovered_and_serves_again)
+{
+        catch_log();
+        cr_assert_eq(ouro_mutex_recover(&mutex), -EINVAL, "nobody holds it");
+        cr_assert_eq(ouro_await(ouro_create_task(ends_holding, NULL)), 0);
+        cr_assert_eq(ouro_mutex_recover(&mutex), 0);
+        cr_assert_eq(ouro_mutex_recover(&mutex), -EDEADLK, "it is the caller's");
+        cr_assert_eq(ouro_await(ouro_create_task(recovers, NULL)), -EBUSY, "whose holder lives");
+        cr_assert_eq(ouro_mutex_unlock(&mutex), 0);
+        cr_assert_eq(ouro_await(ouro_create_task(locks, as_arg('a'))), 0);
+        cr_assert_null(mutex.owner);
+}
+
 static intptr_t unlocks(void *unused)
 {
         (void)unused;
@@ -241,6 +260,7 @@ static intptr_t tries_all(void *unused)
         cr_assert_eq(ouro_mutex_lock(&mutex), -EPERM);
         cr_assert_eq(ouro_mutex_try_lock(&mutex), -EPERM);
         cr_assert_eq(ouro_mutex_unlock(&mutex), -EPERM);
+        cr_assert_eq(ouro_mutex_recover(&mutex), -EPERM);
         return 0;
 }
 

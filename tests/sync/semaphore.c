@@ -142,3 +142,88 @@ RUN(semaphore_elsewhere, f38_that_another_loops_tasks_wait_for_is_refused)
         cr_assert_eq(ouro_semaphore_release(&semaphore), 0);
         cr_assert_eq(ouro_await(task), 0);
 }
+
+/* ---- several units at a time ---- */
+
+static intptr_t acquires_3(void *letter)
+{
+        int error = ouro_semaphore_acquire_n(&semaphore, 3);
+
+        note((char)(intptr_t)letter);
+        return error;
+}
+
+static ouro_task wants_3(char letter)
+{
+        ouro_task task = ouro_create_task(acquires_3, as_arg(letter));
+
+        cr_assert_eq(ouro_yield(), 0);
+        cr_assert_eq(ouro_task_state(task), OURO_STATE_WAITING);
+        return task;
+}
+
+RUN(semaphore, several_are_taken_together_or_not_at_all)
+{
+        cr_assert_eq(ouro_semaphore_release_n(&semaphore, 5), 0);
+        cr_assert_eq(ouro_semaphore_try_acquire_n(&semaphore, 6), -EAGAIN);
+        cr_assert_eq(semaphore.count, 5u);
+        cr_assert_eq(ouro_semaphore_acquire_n(&semaphore, 3), 0);
+        cr_assert_eq(ouro_semaphore_try_acquire_n(&semaphore, 2), 0);
+        cr_assert_eq(semaphore.count, 0u);
+}
+
+RUN(semaphore, a_large_wish_is_not_overtaken_by_small_ones)
+{
+        ouro_task large = wants_3('L'), small[1];
+
+        cr_assert_eq(ouro_semaphore_release_n(&semaphore, 2), 0);
+        cr_assert_eq(ouro_semaphore_try_acquire(&semaphore), -EAGAIN, "overtaken");
+        waiters(small, 1);
+        cr_assert_eq(semaphore.count, 2u);
+        cr_assert_eq(ouro_semaphore_release_n(&semaphore, 2), 0);
+        cr_assert_eq(ouro_await(large), 0);
+        cr_assert_eq(ouro_await(small[0]), 0);
+        cr_assert_str_eq(noted(), "La");
+        cr_assert_eq(semaphore.count, 0u);
+}
+
+RUN(semaphore, a_large_wish_that_is_cancelled_lets_small_ones_have_what_there_is)
+{
+        ouro_task large = wants_3('L'), small[3];
+
+        waiters(small, 3);
+        cr_assert_eq(ouro_semaphore_release_n(&semaphore, 2), 0);
+        cr_assert_eq(ouro_cancel(large), 0);
+        cr_assert_eq(ouro_await(small[0]), 0);
+        cr_assert_eq(ouro_await(small[1]), 0);
+        cr_assert_eq(ouro_task_state(small[2]), OURO_STATE_WAITING);
+        cr_assert_eq(ouro_await(large), -ECANCELED);
+        cr_assert_eq(ouro_semaphore_release(&semaphore), 0);
+        cr_assert_eq(ouro_await(small[2]), 0);
+        cr_assert_eq(semaphore.count, 0u);
+}
+
+RUN(semaphore, several_handed_over_are_kept_in_spite_of_a_cancellation)
+{
+        ouro_task large = wants_3('L');
+
+        cr_assert_eq(ouro_semaphore_release_n(&semaphore, 3), 0);
+        cr_assert_eq(ouro_cancel(large), 0);
+        cr_assert_eq(ouro_await(large), 0);
+        cr_assert_eq(semaphore.count, 0u);
+}
+
+RUN(semaphore, numbers_that_make_no_sense_are_refused)
+{
+        struct ouro_semaphore bounded = OURO_SEMAPHORE_INIT_BOUNDED(2);
+
+        cr_assert_eq(ouro_semaphore_acquire_n(&semaphore, 0), -EINVAL);
+        cr_assert_eq(ouro_semaphore_release_n(&semaphore, 0), -EINVAL);
+        cr_assert_eq(ouro_semaphore_acquire_n(&semaphore, SIZE_MAX), -EINVAL);
+        cr_assert_eq(ouro_semaphore_release(&bounded), -EOVERFLOW, "it is full");
+        cr_assert_eq(ouro_semaphore_acquire_n(&bounded, 3), -EINVAL, "there can never be so many");
+        cr_assert_eq(ouro_semaphore_acquire(&bounded), 0);
+        cr_assert_eq(ouro_semaphore_release_n(&bounded, 2), -EOVERFLOW);
+        cr_assert_eq(bounded.count, 1u);
+        cr_assert_eq(ouro_semaphore_release(&bounded), 0);
+}

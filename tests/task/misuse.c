@@ -89,6 +89,39 @@ static void contexts_are_refused(void)
         REFUSED(ouro_scope_close(&scope));
 }
 
+static void more_sync_is_refused(void)
+{
+        struct ouro_mutex mutex = OURO_MUTEX_INIT;
+        struct ouro_rwlock lock = OURO_RWLOCK_INIT;
+        struct ouro_semaphore semaphore = OURO_SEMAPHORE_INIT_BOUNDED(1);
+        struct ouro_barrier barrier = OURO_BARRIER_INIT(1);
+        struct ouro_once once = OURO_ONCE_INIT;
+        struct ouro_latch latch = OURO_LATCH_INIT(1);
+        struct ouro_wait_group group = OURO_WAIT_GROUP_INIT;
+
+        REFUSED(ouro_mutex_recover(&mutex));
+        REFUSED(ouro_rwlock_read(&lock));
+        REFUSED(ouro_rwlock_try_read(&lock));
+        REFUSED(ouro_rwlock_write(&lock));
+        REFUSED(ouro_rwlock_try_write(&lock));
+        REFUSED(ouro_rwlock_unlock(&lock));
+        REFUSED(ouro_rwlock_downgrade(&lock));
+        REFUSED(ouro_rwlock_recover(&lock));
+        REFUSED(ouro_semaphore_acquire_n(&semaphore, 1));
+        REFUSED(ouro_semaphore_try_acquire_n(&semaphore, 1));
+        REFUSED(ouro_semaphore_release_n(&semaphore, 1));
+        REFUSED(ouro_barrier_wait(&barrier));
+        REFUSED(ouro_barrier_abort(&barrier));
+        REFUSED(ouro_barrier_reset(&barrier));
+        REFUSED(ouro_once_do(&once, gives, NULL));
+        REFUSED(ouro_latch_wait(&latch));
+        REFUSED(ouro_latch_try_wait(&latch));
+        REFUSED(ouro_latch_count_down(&latch, 1));
+        REFUSED(ouro_wait_group_add(&group, 1));
+        REFUSED(ouro_wait_group_done(&group));
+        REFUSED(ouro_wait_group_wait(&group));
+}
+
 static void sync_is_refused(void)
 {
         struct ouro_mutex mutex = OURO_MUTEX_INIT;
@@ -97,6 +130,7 @@ static void sync_is_refused(void)
         struct ouro_condition condition = OURO_CONDITION_INIT;
         char item = 0;
 
+        more_sync_is_refused();
         REFUSED(ouro_chan_send(chan, &item));
         REFUSED(ouro_chan_recv(chan, &item));
         REFUSED(ouro_chan_try_send(chan, &item));
@@ -302,4 +336,29 @@ RUN(misuse, null_is_told_by_what_tasks_wait_for)
         INVALID(ouro_condition_wait(&condition, NULL));
         INVALID(ouro_condition_notify(NULL, 1));
         INVALID(ouro_condition_notify_all(NULL));
+}
+
+RUN(misuse, null_is_told_by_locks_and_their_kin)
+{
+        INVALID(ouro_mutex_recover(NULL));
+        INVALID(ouro_rwlock_read(NULL));
+        INVALID(ouro_rwlock_try_read(NULL));
+        INVALID(ouro_rwlock_write(NULL));
+        INVALID(ouro_rwlock_try_write(NULL));
+        INVALID(ouro_rwlock_unlock(NULL));
+        INVALID(ouro_rwlock_downgrade(NULL));
+        INVALID(ouro_rwlock_recover(NULL));
+        INVALID(ouro_semaphore_acquire_n(NULL, 1));
+        INVALID(ouro_semaphore_try_acquire_n(NULL, 1));
+        INVALID(ouro_semaphore_release_n(NULL, 1));
+        INVALID(ouro_barrier_wait(NULL));
+        INVALID(ouro_barrier_abort(NULL));
+        INVALID(ouro_barrier_reset(NULL));
+        INVALID(ouro_once_do(NULL, gives, NULL));
+        INVALID(ouro_latch_wait(NULL));
+        INVALID(ouro_latch_try_wait(NULL));
+        INVALID(ouro_latch_count_down(NULL, 1));
+        INVALID(ouro_wait_group_add(NULL, 1));
+        INVALID(ouro_wait_group_done(NULL));
+        INVALID(ouro_wait_group_wait(NULL));
 }
