@@ -67,6 +67,9 @@ TASKS = [
         ("timers_few", "timer armed + cancelled, 10 others", None, None),
         ("timers", "timer armed + cancelled, 1,000,000 others", None, ("ratio", AT_MOST, 3.2)),
     ]),
+    ("scopes", [
+        ("scope", "scope entered and left", None, ("ratio", AT_MOST, 3.2)),
+    ]),
     ("sleepers", [
         ("sleepers_create", "1,000,000 sleepers: create", None, ("value", AT_MOST, 100)),
         ("sleepers_cold", "1,000,000 sleepers: life less sleep, cold", None, ("ratio", AT_MOST, 1.3)),
