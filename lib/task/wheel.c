@@ -21,34 +21,46 @@ static inline uint64_t tick_of(const struct wheel *wheel, const struct ouro_time
         return (ns + ((1ull << wheel->shift) - 1)) >> wheel->shift;
 }
 
-static inline void place(struct wheel *wheel, struct ouro_timer *timer)
+static inline void place(struct wheel *wheel, struct ouro_timer *timer, uint64_t tick)
 {
-        uint64_t tick = tick_of(wheel, timer);
         unsigned level = (63 - (unsigned)__builtin_clzll((tick ^ wheel->tick) | 1)) / 6;
         unsigned slot = (tick >> (6 * level)) & (WHEEL_SLOTS - 1);
+        uint64_t bit = 1ull << slot;
+        struct ouro_list *head;
 
-        list_push(&wheel->slots[level][slot], &timer->link);
-        wheel->occupied[level] |= 1ull << slot;
+        head = &wheel->slots[level][slot];
+        if (!(wheel->occupied[level] & bit)) { /* nothing in it need be read */
+                timer->link.next = timer->link.prev = head;
+                head->next = head->prev = &timer->link;
+                wheel->occupied[level] |= bit;
+        } else {
+                list_push(head, &timer->link);
+        }
 }
 
 void wheel_arm(struct wheel *wheel, struct ouro_timer *timer, int64_t deadline_ns, enum timer_kind kind)
 {
+        uint64_t tick;
+
         timer->deadline = (uint64_t)deadline_ns << 1 | (uint64_t)kind;
-        check(tick_of(wheel, timer) > wheel->tick);
-        place(wheel, timer);
+        tick = tick_of(wheel, timer);
+        check(tick > wheel->tick);
+        place(wheel, timer, tick);
 }
 
 void wheel_cancel(struct wheel *wheel, struct ouro_timer *timer)
 {
-        struct ouro_list *next = timer->link.next;
+        struct ouro_list *head = timer->link.next;
+        size_t index;
 
-        list_del(&timer->link);
-        if (next->next == next) { /* only the head is left */
-                size_t index = (size_t)(next - &wheel->slots[0][0]);
-
-                check(index < WHEEL_LEVELS * WHEEL_SLOTS);
-                wheel->occupied[index / WHEEL_SLOTS] &= ~(1ull << index % WHEEL_SLOTS);
+        if (head != timer->link.prev) { /* there are others in its slot */
+                list_del(&timer->link);
+                return;
         }
+        list_init(head);
+        index = (size_t)(head - &wheel->slots[0][0]);
+        check(index < WHEEL_LEVELS * WHEEL_SLOTS);
+        wheel->occupied[index / WHEEL_SLOTS] &= ~(1ull << index % WHEEL_SLOTS);
 }
 
 bool wheel_empty(const struct wheel *wheel)
@@ -109,8 +121,11 @@ static void move_down(struct wheel *wheel, unsigned level, unsigned slot)
         list_init(&moving);
         list_splice(&moving, &wheel->slots[level][slot]);
         wheel->occupied[level] &= ~(1ull << slot);
-        list_each_safe(node, tmp, &moving)
-                place(wheel, container_of(node, struct ouro_timer, link));
+        list_each_safe(node, tmp, &moving) {
+                struct ouro_timer *timer = container_of(node, struct ouro_timer, link);
+
+                place(wheel, timer, tick_of(wheel, timer));
+        }
 }
 
 size_t wheel_advance(struct wheel *wheel, int64_t now_ns, void (*fire)(void *arg, struct ouro_timer *timer),

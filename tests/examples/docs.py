@@ -9,6 +9,7 @@ import sys
 
 PRELUDE = """#include <ouro.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>

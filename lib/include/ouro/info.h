@@ -35,7 +35,7 @@ struct ouro_task_info {
         const void *waits_for_object; /* such as the mutex, channel, group or executor; NULL: none */
         int64_t waits_since_ns;       /* by the clock of ouro_now(); -1: it does not wait */
         int waits_for_fd;             /* the operation's; -1: none */
-        bool is_job;                  /* of an executor */
+        bool is_job;                  /* of an executor, or its body runs on another loop */
         bool is_detached;             /* nothing of it stays when it ends: ouro_go(), main */
         size_t stack_bytes; /* its stack, guard page included; 0: it has none (a job, has not begun, has
                                ended) */
