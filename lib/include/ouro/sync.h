@@ -362,7 +362,8 @@ struct ouro_once {
  * @arg: passed to it
  *
  * If fn returns an error (it has been cancelled, maybe), that is told to the task that ran it alone, and
- * whoever has waited longest runs its own fn.
+ * whoever has waited longest runs its own fn. It is left by returning, not by a C++ exception: the others
+ * would wait for ever.
  *
  * Returns: what fn returned to the one that ran it, zero or more to all the others; -EDEADLK: the caller is
  * inside it already, or waits for a lock that whoever is inside waits for, as with ouro_mutex_lock();
