@@ -172,11 +172,14 @@ static inline struct ouro_case ouro_case_event(struct ouro_event *event)
  * @n: how many
  *
  * Exactly one case is done, and its result says how; the others are untouched: no item of theirs was sent or
- * taken, and polls of their descriptors are over. If several can be done at once, the search begins behind
- * the one that the same call with the same array has done last, so that each gets its turn after at most n -
- * 1 others. If none can, the call waits in all queues at once, in each first come, first served. A case does
- * not meet another one of the same call, though one sends where the other receives. Of several
- * OURO_CASE_AFTER only the shortest counts.
+ * taken, and polls of their descriptors are over. If none can be done, the call waits in all queues at once,
+ * in each first come, first served. A case does not meet another one of the same call, though one sends where
+ * the other receives. Of several OURO_CASE_AFTER only the shortest counts.
+ *
+ * If several can be done at once, the search begins behind the one that the same call with the same array has
+ * done last, so that each gets its turn after at most n - 1 others. A loop remembers this of the last 64 such
+ * calls; one that it does not know begins anywhere. Nothing of it is left to chance: the same program does
+ * the same in each run, as far as the order of what happens is the same.
  *
  * Memory is needed only for OURO_CASE_READY and for channels made by ouro_chan_new_shared().
  *
