@@ -344,8 +344,13 @@ void loop_timer_disarm(struct ouro_loop *loop, struct loop_timer *timer);       
 enum { LOOP_BUDGET = 128 }; /* switches, or operations that take as much, before the kernel and the clock are
                                looked at again */
 
-int64_t loop_now(struct ouro_loop *loop);
 int64_t loop_real_ns(void); /* CLOCK_MONOTONIC, read now */
+int64_t loop_look_now(struct ouro_loop *loop);
+
+static inline int64_t loop_now(struct ouro_loop *loop)
+{
+        return likely(loop->now_fresh) ? loop->now_ns : loop_look_now(loop);
+}
 
 /* Takes in messages and completions and fires timers; sleeps if nothing is ready, at most limit_ns (less than
  * zero: for ever). */
