@@ -207,20 +207,28 @@ static inline bool task_is_failed(ouro_task handle)
 }
 
 /* ---- record.c ---- */
-/* The task of this loop that handle names, or NULL. A spent record is nobody's: its generation is already
- * that of the next task in it. */
-static inline struct task *task_find(const struct ouro_loop *loop, ouro_task handle)
+/* The record of this loop that handle names, or NULL. It may be nobody's. */
+static inline struct task *task_record_of(const struct ouro_loop *loop, ouro_task handle)
 {
         struct task_chunk *chunk;
         struct task *task;
 
-        if (unlikely(handle.slot / CHUNK_TASKS >= atomic_load_explicit(&task_chunks, memory_order_acquire)))
+        if (unlikely(handle.slot / CHUNK_TASKS >= CHUNKS_MOST))
                 return NULL;
         chunk = &task_directory[handle.slot / CHUNK_TASKS];
         if (unlikely(atomic_load_explicit(&chunk->loop, memory_order_relaxed) != loop))
                 return NULL;
         task = &chunk->records[handle.slot % CHUNK_TASKS];
-        if (unlikely(task->generation != handle.generation))
+        return likely(task->generation == handle.generation) ? task : NULL;
+}
+
+/* The task of this loop that handle names, or NULL. A spent record is nobody's: its generation is already
+ * that of the next task in it. */
+static inline struct task *task_find(const struct ouro_loop *loop, ouro_task handle)
+{
+        struct task *task = task_record_of(loop, handle);
+
+        if (unlikely(!task))
                 return NULL;
         return likely(task->state == TASK_ALIVE || task->state == TASK_ENDED) ? task : NULL;
 }
