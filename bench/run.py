@@ -24,58 +24,51 @@ from run_pools import run_pools
 SERVER_CORE, LOAD_CORE = 0, 1
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# program, the numbers it prints: name, text, target and aim as limits on the ratio or on the value
+# program, the numbers it prints: name, text, target as a limit on the ratio or on the value
 TASKS = [
     ("yield", [
-        ("yield_2", "yield, 2 tasks", ("ratio", AT_MOST, 3), ("ratio", AT_MOST, 2.2)),
-        ("yield_64", "yield, 64 tasks", ("ratio", AT_MOST, 3), ("ratio", AT_MOST, 2.2)),
-        ("yield_4096", "yield, 4,096 tasks", None, ("ratio", AT_MOST, 3.5)),
-        ("yield_2_sites", "yield, 2 tasks, two call sites", None, ("ratio", AT_MOST, 4)),
+        ("yield_2", "yield, 2 tasks", ("ratio", AT_MOST, 2.2)),
+        ("yield_64", "yield, 64 tasks", ("ratio", AT_MOST, 2.2)),
+        ("yield_4096", "yield, 4,096 tasks", ("ratio", AT_MOST, 3.5)),
+        ("yield_2_sites", "yield, 2 tasks, two call sites", ("ratio", AT_MOST, 4)),
     ]),
     ("create_await", [
-        ("create_await", "create + await", ("ratio", AT_MOST, 10), ("ratio", AT_MOST, 7)),
+        ("create_await", "create + await", ("ratio", AT_MOST, 7)),
     ]),
     ("create_many", [
-        ("create_many_warm", "create 1,000,000, await all: warm", None, ("ratio", AT_MOST, 7)),
-        ("create_many_cold", "create 1,000,000, await all: cold", None, ("ratio", AT_MOST, 1.3)),
+        ("create_many_warm", "create 1,000,000, await all: warm", ("ratio", AT_MOST, 7)),
+        ("create_many_cold", "create 1,000,000, await all: cold", ("ratio", AT_MOST, 1.3)),
     ]),
     ("channel", [
-        ("channel_128", "channel of 128, per message", ("ratio", AT_MOST, 5), ("ratio", AT_MOST, 2.5)),
-        ("rendezvous", "rendezvous, per message", ("ratio", AT_MOST, 7), ("ratio", AT_MOST, 4)),
+        ("channel_128", "channel of 128, per message", ("ratio", AT_MOST, 2.5)),
+        ("rendezvous", "rendezvous, per message", ("ratio", AT_MOST, 4)),
     ]),
     ("select", [
-        ("select_8", "select over 8 channels, per message", ("ratio", AT_MOST, 25), None),
-    ]),
-    ("scope", [
-        ("scope", "time scope, entered and left", ("ratio", AT_MOST, 3.2), None),
-    ]),
-    ("chan_shared", [
-        ("chan_shared", "channel between two loops, per message", ("value", AT_MOST, 100), None),
-    ]),
-    ("loops", [
-        ("loops", "two loops on two cores over one", ("ratio", AT_LEAST, 1.9), None),
-    ]),
-    ("select", [
-        ("select_next", "select of 8 channels, the next one ready", None, None),
-        ("select_8", "select of 8 channels, one ready", ("ratio", AT_MOST, 25), ("ratio", AT_MOST, 16)),
-        ("select_8_waiting", "select of 8 channels, waiting", ("ratio", AT_MOST, 25), None),
+        ("select_next", "select of 8 channels, the next one ready", None),
+        ("select_8", "select of 8 channels, one ready", ("ratio", AT_MOST, 25)),
+        ("select_8_waiting", "select of 8 channels, waiting", ("ratio", AT_MOST, 25)),
     ]),
     ("mutex", [
-        ("mutex", "mutex, lock + unlock", None, ("ratio", AT_MOST, 1.15)),
+        ("mutex", "mutex, lock + unlock", ("ratio", AT_MOST, 1.15)),
     ]),
     ("timers", [
-        ("timers_few", "timer armed + cancelled, 10 others", None, None),
-        ("timers", "timer armed + cancelled, 1,000,000 others", None, ("ratio", AT_MOST, 3.2)),
+        ("timers_few", "timer armed + cancelled, 10 others", None),
+        ("timers", "timer armed + cancelled, 1,000,000 others", ("ratio", AT_MOST, 3.2)),
     ]),
     ("scopes", [
-        ("scope", "scope entered and left", None, ("ratio", AT_MOST, 3.2)),
+        ("scope", "scope entered and left", ("ratio", AT_MOST, 3.2)),
+    ]),
+    ("chan_shared", [
+        ("chan_shared", "channel between two loops, per message", ("value", AT_MOST, 100)),
+    ]),
+    ("loops", [
+        ("one_loop", "a CPU-bound mix of tasks: one loop over two", ("ratio", AT_LEAST, 1.9)),
     ]),
     ("sleepers", [
-        ("sleepers_create", "1,000,000 sleepers: create", None, ("value", AT_MOST, 100)),
-        ("sleepers_cold", "1,000,000 sleepers: life less sleep, cold", None, ("ratio", AT_MOST, 1.3)),
-        ("sleepers_warm", "1,000,000 sleepers: life less sleep, warm", None, ("ratio", AT_MOST, 80)),
-        ("sleepers_memory", "1,000,000 sleepers: bytes each", ("value", AT_MOST, 4600),
-         ("value", AT_MOST, 4450)),
+        ("sleepers_create", "1,000,000 sleepers: create", ("value", AT_MOST, 100)),
+        ("sleepers_cold", "1,000,000 sleepers: life less sleep, cold", ("ratio", AT_MOST, 1.3)),
+        ("sleepers_warm", "1,000,000 sleepers: life less sleep, warm", ("ratio", AT_MOST, 80)),
+        ("sleepers_memory", "1,000,000 sleepers: bytes each", ("value", AT_MOST, 4450)),
     ]),
 ]
 
@@ -114,7 +107,7 @@ def run_tasks(bench):
             peer_round(bench, SERVER_CORE, bench.wants("sleepers") and (turn < 3 or bench.rounds))
     for _, numbers in wanted:
         for number in numbers:
-            add_row(bench, *number)
+            add_row(bench, *number, None)
     add_peer_rows(bench)
 
 

@@ -112,7 +112,7 @@ class Entry:
 
 def types_in(text):
     """Names of the types in it that people fill in or read."""
-    names = re.findall(r"struct (ouro_(?:\w+_)?(?:options|info)|ouro_(?:allocator|in|out|limit|local|report|stats))\b", text)
+    names = re.findall(r"struct (ouro_(?:\w+_)?(?:options|info)|ouro_(?:allocator|cancellation|case|in|out|limit|local|outcome|report|stats))\b", text)
     return names + re.findall(r"enum (ouro_\w+)", text)
 
 

@@ -106,12 +106,7 @@ struct ouro_options {
                                        library does not know of will end it, a signal handler say */
 };
 
-/* Signals that cancel the main task, with the reason OURO_CANCEL_SIGNAL. One that comes while a run that was
- * told by an earlier one, of whichever kind, has not ended yet, ends the process: by what the signal does by
- * default. Where several runs have the option, the first cancels the main tasks of all of them. Installs a
- * handler until the run ends. A handler that the program had is called, too; a signal that it ignores (as
- * nohup(1) has it) stays ignored. It works also while a task computes, but the task sees it where it waits.
- */
+/* Signals that cancel the main task: see ouro_run_with(). */
 enum {
         OURO_INTERRUPT_SIGINT = 1, /* ctrl-C */
         OURO_INTERRUPT_SIGTERM = 2,
@@ -126,6 +121,12 @@ enum {
  * @arg: passed to it
  *
  * When main_fn returns, every task that is left is cancelled and awaited; then the loop is freed.
+ *
+ * A deadlock is told: when every task waits, and nothing is left that could ever wake one (no operation, job
+ * or timer is under way, and no other thread knows the loop, because ouro_this_loop() has not been called in
+ * this run), the log says who waits for what since when, and the main task's wait ends with -EDEADLK. A group
+ * that it closes is cancelled first. What then still waits, or waits when the main task has returned, inside
+ * shields, has its own waits end with -EDEADLK.
  *
  * $OURO_BACKEND ("uring", "epoll", "no-uring", "no-epoll", "auto") and $OURO_KERNEL ("5.15") serve where
  * the options leave the choice open; anything else in them is -EINVAL.
@@ -145,6 +146,13 @@ OURO_API intptr_t ouro_run(ouro_fn *main_fn, void *arg);
  * @main_fn: the body of the main task
  * @arg: passed to it
  *
+ * With OURO_INTERRUPT_SIGINT (ctrl-C), OURO_INTERRUPT_SIGTERM or both as interrupt, such a signal cancels the
+ * main task, with the reason OURO_CANCEL_SIGNAL. One that comes while a run that was told by an earlier one,
+ * of whichever kind, has not ended yet, ends the process: by what the signal does by default. Where several
+ * runs have the option, the first cancels the main tasks of all of them. Installs a handler until the run
+ * ends. A handler that the program had is called, too; a signal that it ignores (as nohup(1) has it) stays
+ * ignored. It works also while a task computes, but the task sees it where it waits.
+ *
  * Returns: as ouro_run().
  */
 OURO_API intptr_t ouro_run_with(const struct ouro_options *options, ouro_fn *main_fn, void *arg);
@@ -155,12 +163,6 @@ OURO_API intptr_t ouro_run_with(const struct ouro_options *options, ouro_fn *mai
  * Returns: a string that is never freed, or NULL outside ouro_run().
  */
 OURO_API const char *ouro_backend_name(void);
-
-/* A deadlock is told: when every task waits, and nothing is left that could ever wake one (no operation, job
- * or timer is under way, and no other thread knows the loop, because ouro_this_loop() has not been called in
- * this run), the log says who waits for what since when, and the main task's wait ends with -EDEADLK. A group
- * that it closes is cancelled first. What then still waits, or waits when the main task has returned, inside
- * shields, has its own waits end with -EDEADLK. */
 
 /* ---- tasks ------------------------------------------------------------------------------------ */
 
@@ -447,7 +449,7 @@ enum ouro_reason {
         OURO_CANCEL_SIBLING,  /* another member of its fail-fast group failed */
         OURO_CANCEL_LEFT,     /* its group was left early, or the group's owner was cancelled */
         OURO_CANCEL_TIME,     /* a time scope around its group expired */
-        OURO_CANCEL_END,      /* the main task returned */
+        OURO_CANCEL_END,      /* the main task returned, or somebody closes the loop */
         OURO_CANCEL_ENOUGH,   /* as many other members of its group have succeeded as were wanted */
         OURO_CANCEL_SIGNAL,   /* the main task only: see OURO_INTERRUPT_SIGINT */
         OURO_CANCEL_DEADLOCK, /* every task waited for another, and main for its group */
@@ -546,8 +548,8 @@ OURO_API ouro_loop *ouro_this_loop(void);
  * Functions posted by one thread start in the order of posting. What is posted after the main task has
  * returned still starts, cancelled, as long as the run has not ended.
  *
- * Returns: 0, -EINVAL, -ENOMEM, or -ESHUTDOWN: the run has ended. Threads: from anywhere but a signal
- * handler. Never waits.
+ * Returns: 0, -EINVAL, -ENOMEM, -ESHUTDOWN: the run has ended, or -EPERM: the loop is that of the process that
+ * this one was forked from. Threads: from anywhere but a signal handler. Never waits.
  */
 OURO_API int ouro_post(ouro_loop *loop, ouro_fn *fn, void *arg);
 
@@ -674,7 +676,8 @@ OURO_API int ouro_group_close(struct ouro_group *group);
  * ouro_group_cancel - cancel every member of a group
  * @group: any open group of this loop
  *
- * Those to come are cancelled too. The owner is no member: its own waits go on.
+ * Those to come are cancelled too. The owner is no member: its own waits go on. A member that ends with
+ * -ECANCELED is no failure: if all do, the group closes with 0 (one with successes wanted: -ENOENT).
  *
  * Returns: 0; -EINVAL: not open; -EPERM: another loop's.
  */

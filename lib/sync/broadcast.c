@@ -12,7 +12,7 @@
 
 struct ouro_broadcast {
         struct park_lot lot;
-        struct park_queue waiting; /* what they wait on: park.object is the subscription */
+        struct park_queue waiting; /* park.object is the broadcast */
         size_t item_bytes;
         size_t capacity;
         uint64_t sent; /* number of the next item */
@@ -111,13 +111,22 @@ static void copy(const ouro_broadcast *broadcast, void *to, const void *from)
                 memcpy(to, from, broadcast->item_bytes);
 }
 
+/* Who waits. Once it has been served its subscription may be gone before it wakes. */
+struct wait {
+        struct park park;
+        ouro_subscription *subscription;
+};
+
+static ouro_subscription *subscription_of(struct park *park)
+{
+        return container_of(park, struct wait, park)->subscription;
+}
+
 /* ---- with the lock held ---- */
 
 static void end_wait(struct park *park, int result, struct park_woken *woken)
 {
-        ouro_subscription *subscription = (ouro_subscription *)park->object;
-
-        subscription->awaited = false;
+        subscription_of(park)->awaited = false;
         park_take(park, result, woken);
 }
 
@@ -128,7 +137,7 @@ static void serve(ouro_broadcast *broadcast, const void *item, struct park_woken
 
         while ((park = park_first(&broadcast->waiting))) {
                 copy(broadcast, park->item, item);
-                ((ouro_subscription *)park->object)->next = broadcast->sent;
+                subscription_of(park)->next = broadcast->sent;
                 broadcast->received++;
                 end_wait(park, 0, woken);
         }
@@ -186,27 +195,20 @@ static void cut(struct sched *sched, struct coro *coro, int interrupt)
         struct park *park = coro->waiter.what;
 
         if (park_withdraw(park)) {
-                ((ouro_subscription *)park->object)->awaited = false;
+                subscription_of(park)->awaited = false;
                 park_leave(park->lot);
                 coro_wake(sched, coro, interrupt);
         }
 }
 
-static void target(const struct coro *coro, struct wait_target *target)
-{
-        const struct park *park = coro->waiter.what;
-
-        target->object = ((const ouro_subscription *)park->object)->broadcast;
-}
-
 static const struct wait_kind waits_for_item = {
-        .name = "an item of a broadcast", .cut = cut, .target = target};
+        .name = "an item of a broadcast", .cut = cut, .target = park_target};
 
 static int receive(ouro_subscription *subscription, void *ret_item, uint64_t *ret_missed, bool wait)
 {
         struct sched *sched = sched_current;
         ouro_broadcast *broadcast;
-        struct park park;
+        struct wait waiting = {.subscription = subscription};
         int result;
 
         if (!subscription || (!ret_item && subscription->broadcast->item_bytes))
@@ -223,11 +225,11 @@ static int receive(ouro_subscription *subscription, void *ret_item, uint64_t *re
                 return wait && sched ? coro_spend_int(sched, result) : result;
         }
         park_announce(&broadcast->waiting);
-        park_init(&park, &broadcast->lot, &broadcast->waiting, subscription, ret_item);
-        park_push(&park);
+        park_init(&waiting.park, &broadcast->lot, &broadcast->waiting, broadcast, ret_item);
+        park_push(&waiting.park);
         subscription->awaited = true;
         park_leave(&broadcast->lot);
-        return (int)park_wait(&park, &waits_for_item);
+        return (int)park_wait(&waiting.park, &waits_for_item);
 }
 
 int ouro_broadcast_recv(ouro_subscription *subscription, void *ret_item, uint64_t *ret_missed)

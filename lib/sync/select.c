@@ -182,24 +182,73 @@ static inline ssize_t search(struct sched *sched, struct ouro_case *cases, size_
 
 /* ---- whose turn it is ---- */
 
+/* Which places are taken, and by whom, follows from which addresses are equal, and not from what they are: so
+ * a run on the virtual clock chooses as the run before it did, wherever things lie this time. */
+
+static inline uint8_t bucket_of(const void *cases, const void *caller)
+{
+        uintptr_t key = (uintptr_t)cases ^ (uintptr_t)caller * 0x9e3779b97f4a7c15u;
+
+        return (uint8_t)((key * 0x9e3779b97f4a7c15u) >> 57);
+}
+
+_Static_assert(SELECT_BUCKETS == 1 << (64 - 57), "the upper bits of a hash");
+_Static_assert(SELECT_TURNS < UINT8_MAX, "a link fits");
+
+static size_t anywhere(struct select_turns *turns, size_t n)
+{
+        turns->seed = turns->seed * 6364136223846793005u + 1442695040888963407u;
+        return (size_t)((turns->seed >> 32) * n >> 32);
+}
+
+static void unlink_turn(struct select_turns *turns, const struct select_turn *entry)
+{
+        uint8_t *link = &turns->buckets[entry->bucket];
+
+        while (*link && &turns->of[*link - 1] != entry)
+                link = &turns->of[*link - 1].next;
+        if (*link)
+                *link = entry->next;
+}
+
+/* In the place of the one that came first. */
+static __attribute__((noinline)) struct select_turn *
+new_turn(struct select_turns *turns, const struct ouro_case *cases, size_t n, const void *caller)
+{
+        unsigned place = turns->oldest;
+        struct select_turn *entry = &turns->of[place];
+        uint8_t bucket = bucket_of(cases, caller);
+
+        turns->oldest = (place + 1) % SELECT_TURNS;
+        unlink_turn(turns, entry);
+        *entry = (struct select_turn){.cases = cases,
+                                      .caller = caller,
+                                      .turn = anywhere(turns, n),
+                                      .next = turns->buckets[bucket],
+                                      .bucket = bucket};
+        turns->buckets[bucket] = (uint8_t)(place + 1);
+        return entry;
+}
+
 /* The entry of a call with an array; its turn is less than n. */
 static inline struct select_turn *turn_of(struct ouro_loop *loop, const struct ouro_case *cases, size_t n,
                                           const void *caller)
 {
-        uintptr_t key = (uintptr_t)cases ^ (uintptr_t)caller * 0x9e3779b97f4a7c15u;
-        struct select_turn *entry = &loop->select_turns[(key * 0x9e3779b97f4a7c15u) >> 58];
+        struct select_turns *turns = &loop->select_turns;
+        unsigned link = turns->buckets[bucket_of(cases, caller)];
+        struct select_turn *entry = NULL;
 
-        if (unlikely(entry->key != key)) {
-                loop->select_seed += 0x9e3779b9u;
-                entry->key = key;
-                entry->turn = (size_t)((uint64_t)loop->select_seed * n >> 32);
+        for (; link; link = entry->next) {
+                entry = &turns->of[link - 1];
+                if (likely(entry->cases == cases && entry->caller == caller))
+                        break;
         }
+        if (unlikely(!link))
+                entry = new_turn(turns, cases, n, caller);
         if (entry->turn >= n)
                 entry->turn = 0;
         return entry;
 }
-
-_Static_assert(SELECT_TURNS == 1 << (64 - 58), "the upper bits of a hash");
 
 static inline ssize_t select_now(struct sched *sched, struct ouro_case *cases, size_t n, const void *caller)
 {

@@ -46,11 +46,18 @@ static inline int refuse(struct sched *sched, const struct ouro_semaphore *semap
 {
         if (!sched)
                 return -EPERM;
-        if (!semaphore || n == 0 || n > SSIZE_MAX)
+        if (!semaphore || n == 0)
                 return -EINVAL;
-        if (sync_foreign(sched, semaphore->waiters))
-                return -EPERM;
-        return semaphore->most && n > semaphore->most ? -EINVAL : 0;
+        return sync_foreign(sched, semaphore->waiters) ? -EPERM : 0;
+}
+
+static inline int refuse_wish(struct sched *sched, const struct ouro_semaphore *semaphore, size_t n)
+{
+        int error = refuse(sched, semaphore, n);
+
+        if (error < 0)
+                return error;
+        return n > SSIZE_MAX || (semaphore->most && n > semaphore->most) ? -EINVAL : 0;
 }
 
 static inline bool take(struct ouro_semaphore *semaphore, size_t n)
@@ -63,7 +70,7 @@ static inline bool take(struct ouro_semaphore *semaphore, size_t n)
 
 int ouro_semaphore_try_acquire_n(struct ouro_semaphore *semaphore, size_t n)
 {
-        int error = refuse(sched_current, semaphore, n);
+        int error = refuse_wish(sched_current, semaphore, n);
 
         if (error < 0)
                 return error;
@@ -73,7 +80,7 @@ int ouro_semaphore_try_acquire_n(struct ouro_semaphore *semaphore, size_t n)
 int ouro_semaphore_acquire_n(struct ouro_semaphore *semaphore, size_t n)
 {
         struct sched *sched = sched_current;
-        int error = refuse(sched, semaphore, n);
+        int error = refuse_wish(sched, semaphore, n);
 
         if (error < 0)
                 return error;

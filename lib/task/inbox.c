@@ -113,6 +113,8 @@ int ouro_post(ouro_loop *loop, ouro_fn *fn, void *arg)
 
         if (!loop || !fn)
                 return -EINVAL;
+        if (loop->forks != loop_forks) /* a copy, which nobody runs */
+                return -EPERM;
         post = mem_alloc(sizeof *post);
         if (!post)
                 return -ENOMEM;

@@ -69,8 +69,8 @@ struct task_more {
         ouro_task cancel_origin;
 };
 
-/* Who waits in task->waiters: waiter.what is the task waited for, with a tag in its low bits, or a watch's, or
- * (TAG_TELL) a struct task_watcher. */
+/* Who waits in task->waiters: waiter.what is the task waited for, with a tag in its low bits, or a watch's,
+ * or (TAG_TELL) a struct task_watcher. */
 enum { TAG_WATCH = 0, TAG_AWAIT = 1, TAG_LOOK = 2, TAG_TELL = 3, TAG_MASK = 3 };
 
 /* Begins what a room above has waiting for tasks. */
@@ -111,7 +111,20 @@ struct task_chunk {
 extern struct task_chunk task_directory[CHUNKS_MOST];
 extern _Atomic uint32_t task_chunks; /* how many of them there are */
 
-enum { SELECT_TURNS = 64 };
+enum { SELECT_TURNS = 64, SELECT_BUCKETS = 128 };
+
+/* Whose turn it is in the last so many calls of select, see sync/select.c. Links are places + 1; 0: none. */
+struct select_turns {
+        struct select_turn {
+                const void *cases, *caller;
+                size_t turn;  /* where its next search begins */
+                uint8_t next; /* in its bucket */
+                uint8_t bucket;
+        } of[SELECT_TURNS];
+        uint8_t buckets[SELECT_BUCKETS];
+        unsigned oldest; /* the place that goes to the next call that has none */
+        uint64_t seed;   /* of where that one begins */
+};
 
 /* Of a run that signals may cancel. */
 struct interrupt {
@@ -132,7 +145,7 @@ struct ouro_loop {
         bool virtual_clock;
         bool main_done;
         bool reports_overflow;
-        bool polled; /* it has a ring_descriptor() that somebody else's loop polls */
+        bool polled;           /* it has a ring_descriptor() that somebody else's loop polls */
         unsigned blind_passes; /* since the clock was looked at, at the most */
         bool reachable; /* others may wake this loop, though nothing is under way: no deadlock is certain */
         size_t deadlock_told;    /* how many of those who wait for ever */
@@ -144,13 +157,9 @@ struct ouro_loop {
         struct task *fresh_task; /* never used ones of the newest chunk */
         struct task *fresh_end;
         uint32_t fresh_slot;
-        uint64_t ended;              /* tasks so far: the order of ending */
-        size_t jobs_out;             /* given to executors and not back */
-        struct select_turn {
-                uintptr_t key; /* of a call and its array of cases */
-                size_t turn;   /* where its next search begins */
-        } select_turns[SELECT_TURNS];
-        uint32_t select_seed;        /* a call that is not among them begins anywhere */
+        uint64_t ended;  /* tasks so far: the order of ending */
+        size_t jobs_out; /* given to executors and not back */
+        struct select_turns select_turns;
         struct ouro_job *spare_jobs; /* memory for jobs, by next */
         size_t spare_jobs_len;
         void *jobs_within; /* queue of those that this thread may run itself, see executors/within.c */

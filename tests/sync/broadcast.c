@@ -204,6 +204,35 @@ RUN(broadcast, item_that_was_handed_over_is_not_lost_by_a_cancellation)
         close_down(&subscription, 1);
 }
 
+/* Served, and gone, before the loop of the one that waited has taken notice: nobody looks at it any more. */
+static void *says_and_frees(void *subscription)
+{
+        cr_assert_eq(ouro_broadcast_send(broadcast, "a"), 1);
+        cr_assert_eq(ouro_broadcast_unsubscribe(subscription), 0);
+        return NULL;
+}
+
+RUN(broadcast, subscription_that_was_served_may_go_before_its_task_wakes)
+{
+        ouro_subscription *subscription;
+        struct ouro_task_info info = OURO_TASK_INFO_INIT;
+        pthread_t thread;
+        ouro_task task;
+
+        broadcast = ouro_broadcast_new(1, 1);
+        subscription = ouro_broadcast_subscribe(broadcast);
+        task = ouro_create_task(hears, subscription);
+        await_waiting(1);
+        cr_assert_eq(pthread_create(&thread, NULL, says_and_frees, subscription), 0);
+        pthread_join(thread, NULL);
+        cr_assert_eq(ouro_task_info(task, &info), 0);
+        cr_assert_eq(info.state, OURO_STATE_WAITING);
+        cr_assert_eq(info.waits_for_object, broadcast);
+        cr_assert_eq(ouro_cancel(task), 0);
+        cr_assert_eq(ouro_await(task), 'a');
+        cr_assert_eq(ouro_broadcast_free(broadcast), 0);
+}
+
 RUN(broadcast, is_not_freed_while_it_is_used)
 {
         ouro_subscription *subscription;

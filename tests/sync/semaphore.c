@@ -224,6 +224,8 @@ RUN(semaphore, numbers_that_make_no_sense_are_refused)
         cr_assert_eq(ouro_semaphore_acquire_n(&bounded, 3), -EINVAL, "there can never be so many");
         cr_assert_eq(ouro_semaphore_acquire(&bounded), 0);
         cr_assert_eq(ouro_semaphore_release_n(&bounded, 2), -EOVERFLOW);
+        cr_assert_eq(ouro_semaphore_release_n(&bounded, 3), -EOVERFLOW);
+        cr_assert_eq(ouro_semaphore_release_n(&bounded, SIZE_MAX), -EOVERFLOW);
         cr_assert_eq(bounded.count, 1u);
         cr_assert_eq(ouro_semaphore_release(&bounded), 0);
 }

@@ -479,6 +479,7 @@ static void in_child(void)
         cr_assert(child >= 0);
         if (child == 0)
                 _exit(ouro_run_on(there(), gives, NULL) == -EPERM &&
+                                      ouro_post(there(), gives, NULL) == -EPERM &&
                                       ouro_loops_close(loops, OURO_CLOSE_WAIT, OURO_FOREVER) == -EPERM
                               ? 0
                               : 1);

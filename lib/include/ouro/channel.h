@@ -24,7 +24,7 @@ typedef struct ouro_chan ouro_chan;
  * @capacity: items it holds; 0: a rendezvous, where a send waits for its receiver; OURO_CHAN_UNBOUNDED: no
  * limit, and no send waits
  *
- * An unbounded channel gives back memory as it is drained.
+ * An unbounded channel gives memory back when it has been drained.
  *
  * Returns: a channel to be freed by ouro_chan_free(), or NULL: out of memory, or the product overflows.
  * Threads: from anywhere; it belongs to the loop that first uses it.
@@ -125,7 +125,8 @@ struct ouro_channel_stats {
         uint64_t received; /* those that were taken out, or handed over from task to task */
         size_t len;        /* items in it now */
         size_t capacity;
-        size_t longest; /* the most items at once */
+        size_t longest; /* the most items at once; of a shared one, the most that were seen by a call
+                           that had to wait or to wake somebody, or by this one */
         size_t senders_waiting;
         size_t receivers_waiting;
         uint64_t send_waits; /* sends that had to wait */

@@ -108,39 +108,78 @@ static inline struct ouro_case ouro_case_event(struct ouro_event *event)
         return it;
 }
 
-/* The item is put into the channel. result: 0, -EPIPE: closed, -ENOMEM: an unbounded one could not grow. */
+/**
+ * OURO_CASE_SEND - a case of ouro_select(): an item is put into a channel
+ * @chan: any channel
+ * @item: what is put in; lent until the call returns
+ *
+ * Its result: 0, -EPIPE: closed, -ENOMEM: an unbounded one could not grow.
+ */
 #define OURO_CASE_SEND(chan, item) ouro_case_chan(OURO_CASE_IS_SEND, (chan), (item))
 
-/* An item is taken out of the channel. result: 0, -EPIPE: closed and drained. */
+/**
+ * OURO_CASE_RECV - a case of ouro_select(): an item is taken out of a channel
+ * @chan: any channel
+ * @ret_item: where it goes; untouched unless the result is 0
+ *
+ * Its result: 0, -EPIPE: closed and drained.
+ */
 #define OURO_CASE_RECV(chan, ret_item) ouro_case_chan(OURO_CASE_IS_RECV, (chan), (ret_item))
 
-/* The task has ended; its result is still there for ouro_await(). result: 0. */
+/**
+ * OURO_CASE_TASK - a case of ouro_select(): a task has ended
+ * @task: any task of this loop whose result has not been consumed
+ *
+ * Its result: 0. What the task returned is still there for ouro_await().
+ */
 #define OURO_CASE_TASK(task) ouro_case_task(task)
 
-/* So much time has gone by since the call. result: 0. */
+/**
+ * OURO_CASE_AFTER - a case of ouro_select(): so much time has gone by since the call
+ * @ns: OURO_MS(5), say
+ *
+ * Its result: 0.
+ */
 #define OURO_CASE_AFTER(ns) ouro_case_after(ns)
 
-/* The descriptor is ready, as ouro_poll() says it. result: the events that have come, or less than 0: -EBADF,
- * also if ouro_close() ended the wait. */
+/**
+ * OURO_CASE_READY - a case of ouro_select(): a descriptor is ready
+ * @fd: any descriptor
+ * @events: POLLIN, POLLOUT, ..., as for ouro_poll()
+ *
+ * Its result: the events that have come, or less than 0: -EBADF, also if ouro_close() ended the wait.
+ */
 #define OURO_CASE_READY(fd, events) ouro_case_ready((fd), (events))
 
-/* The event is set. result: 0. */
+/**
+ * OURO_CASE_EVENT - a case of ouro_select(): an event is set
+ * @event: of this loop
+ *
+ * Its result: 0.
+ */
 #define OURO_CASE_EVENT(event) ouro_case_event(event)
 
-/* Never happens: a place for a case that is switched off for now. */
+/**
+ * OURO_CASE_NEVER - a case of ouro_select() that never happens
+ *
+ * A place for a case that is switched off for now.
+ */
 #define OURO_CASE_NEVER() ouro_case_never()
 
 /**
  * ouro_select - wait until one of several cases is done
- * @cases: what may happen; lent for the time of the call
+ * @cases: what may happen, each made by one of the macros OURO_CASE_...; lent for the time of the call
  * @n: how many
  *
  * Exactly one case is done, and its result says how; the others are untouched: no item of theirs was sent or
- * taken, and polls of their descriptors are over. If several can be done at once, the search begins behind
- * the one that the same call with the same array has done last, so that each gets its turn after at most n -
- * 1 others. If none can, the call waits in all queues at once, in each first come, first served. A case does
- * not meet another one of the same call, though one sends where the other receives. Of several
- * OURO_CASE_AFTER only the shortest counts.
+ * taken, and polls of their descriptors are over. If none can be done, the call waits in all queues at once,
+ * in each first come, first served. A case does not meet another one of the same call, though one sends where
+ * the other receives. Of several OURO_CASE_AFTER only the shortest counts.
+ *
+ * If several can be done at once, the search begins behind the one that the same call with the same array has
+ * done last, so that each gets its turn after at most n - 1 others. A loop remembers this of the last 64 such
+ * calls; one that it does not know begins anywhere. Nothing of it is left to chance: the same program does
+ * the same in each run, as far as the order of what happens is the same.
  *
  * Memory is needed only for OURO_CASE_READY and for channels made by ouro_chan_new_shared().
  *
@@ -153,7 +192,7 @@ OURO_API ssize_t ouro_select(struct ouro_case *cases, size_t n);
 
 /**
  * ouro_try_select - ouro_select() that does not wait
- * @cases: what may happen; lent for the time of the call
+ * @cases: what may happen, each made by one of the macros OURO_CASE_...; lent for the time of the call
  * @n: how many
  *
  * Returns: as ouro_select(); -EAGAIN: no case can be done now, or there is none.

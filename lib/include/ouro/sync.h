@@ -103,9 +103,10 @@ struct ouro_rwlock {
  * Waits also behind a writer that waits.
  *
  * Returns: 0; -EDEADLK: the caller holds it already, for reading or writing, or its holder waits for a lock
- * that the caller holds, as with ouro_mutex_lock(); -EOWNERDEAD: a task ended without unlocking it (told to
- * those who waited then and to all who come later, until ouro_rwlock_recover()); -ENOMEM; -EINVAL: NULL;
- * -EPERM: tasks of another loop hold it; -ECANCELED or -ETIME.
+ * that the caller holds, as with ouro_mutex_lock() (of several readers one is looked at); -EOWNERDEAD: a task
+ * ended without unlocking it (told to those who waited then and to all who come later, until
+ * ouro_rwlock_recover()); -ENOMEM; -EINVAL: NULL; -EPERM: tasks of another loop hold it; -ECANCELED or
+ * -ETIME.
  */
 OURO_API int ouro_rwlock_read(struct ouro_rwlock *lock);
 
@@ -172,7 +173,7 @@ struct ouro_semaphore {
         {                                                                                                    \
                 (count), NULL, 0                                                                             \
         }
-/* Refuses releases that would bring it above its value at the start. */
+/* Refuses releases that would bring it above its value at the start, which is 1 or more. */
 #define OURO_SEMAPHORE_INIT_BOUNDED(count)                                                                   \
         {                                                                                                    \
                 (count), NULL, (count)                                                                       \
@@ -361,7 +362,8 @@ struct ouro_once {
  * @arg: passed to it
  *
  * If fn returns an error (it has been cancelled, maybe), that is told to the task that ran it alone, and
- * whoever has waited longest runs its own fn.
+ * whoever has waited longest runs its own fn. It is left by returning, not by a C++ exception: the others
+ * would wait for ever.
  *
  * Returns: what fn returned to the one that ran it, zero or more to all the others; -EDEADLK: the caller is
  * inside it already, or waits for a lock that whoever is inside waits for, as with ouro_mutex_lock();
