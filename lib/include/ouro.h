@@ -548,8 +548,8 @@ OURO_API ouro_loop *ouro_this_loop(void);
  * Functions posted by one thread start in the order of posting. What is posted after the main task has
  * returned still starts, cancelled, as long as the run has not ended.
  *
- * Returns: 0, -EINVAL, -ENOMEM, -ESHUTDOWN: the run has ended, or -EPERM: the loop is that of the process that
- * this one was forked from. Threads: from anywhere but a signal handler. Never waits.
+ * Returns: 0, -EINVAL, -ENOMEM, -ESHUTDOWN: the run has ended, or -EPERM: the loop is that of the process
+ * that this one was forked from. Threads: from anywhere but a signal handler. Never waits.
  */
 OURO_API int ouro_post(ouro_loop *loop, ouro_fn *fn, void *arg);
 
