@@ -358,8 +358,10 @@ void loop_timer_arm(struct ouro_loop *loop, struct loop_timer *timer, int64_t ns
 void loop_timer_disarm(struct ouro_loop *loop, struct loop_timer *timer);          /* it may be armed */
 
 /* ---- loop.c ---- */
-enum { LOOP_BUDGET = 128 }; /* switches, or operations that take as much, before the kernel and the clock are
-                               looked at again */
+enum {
+        LOOP_BUDGET = 128
+}; /* switches, or operations that take as much, before the kernel and the clock are
+      looked at again */
 
 int64_t loop_real_ns(void); /* CLOCK_MONOTONIC, read now */
 int64_t loop_look_now(struct ouro_loop *loop);
