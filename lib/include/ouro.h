@@ -237,7 +237,7 @@ struct ouro_task_options {
  * Returns: a handle, valid until the result is consumed or the task's group has closed. A task that could
  * not be created is one that has ended with -ENOMEM (-EPERM outside a task, -EINVAL for bad arguments).
  */
-#define ouro_create_task(fn, arg) OURO_CREATE_(OURO_UNIQUE(ouro_site_), #fn, fn, arg)
+#define ouro_create_task(fn, arg) ouro_create_task_at((fn), (arg), OURO_HERE_(#fn))
 
 /**
  * ouro_create_task_in - ouro_create_task() in a given group
@@ -247,7 +247,7 @@ struct ouro_task_options {
  *
  * Returns: as ouro_create_task(); a handle that has ended with -EINVAL if the group is not open.
  */
-#define ouro_create_task_in(group, fn, arg) OURO_CREATE_IN_(OURO_UNIQUE(ouro_site_), #fn, group, fn, arg)
+#define ouro_create_task_in(group, fn, arg) ouro_create_task_in_at((group), (fn), (arg), OURO_HERE_(#fn))
 
 /**
  * ouro_go - create a task that nobody will await: nothing of it stays when it ends
@@ -256,7 +256,7 @@ struct ouro_task_options {
  *
  * Returns: 0, -ENOMEM, -EINVAL or -EPERM.
  */
-#define ouro_go(fn, arg) OURO_GO_(OURO_UNIQUE(ouro_site_), #fn, fn, arg)
+#define ouro_go(fn, arg) ouro_go_at((fn), (arg), OURO_HERE_(#fn))
 
 /**
  * ouro_create_task_named - ouro_create_task() under another name than the function's
@@ -266,7 +266,7 @@ struct ouro_task_options {
  *
  * Returns: as ouro_create_task().
  */
-#define ouro_create_task_named(fn, arg, name) OURO_CREATE_(OURO_UNIQUE(ouro_site_), name, fn, arg)
+#define ouro_create_task_named(fn, arg, name) ouro_create_task_at((fn), (arg), OURO_HERE_(name))
 
 /**
  * ouro_create_task_at - the function behind ouro_create_task()
@@ -314,7 +314,7 @@ OURO_API int ouro_go_at(ouro_fn *fn, void *arg, const struct ouro_site *site);
  * Returns: as ouro_create_task().
  */
 #define ouro_create_task_with(options, fn, arg)                                                              \
-        OURO_CREATE_WITH_(OURO_UNIQUE(ouro_site_), #fn, options, fn, arg)
+        ouro_create_task_with_at((options), (fn), (arg), OURO_HERE_(#fn))
 
 /**
  * ouro_create_task_with_at - the function behind ouro_create_task_with()
@@ -772,26 +772,13 @@ template <class T> inline T ouro_sized()
 }
 #endif
 
-#define OURO_SITE_(id, name) static const struct ouro_site id = {name, __func__, __FILE__, __LINE__}
-#define OURO_CREATE_(id, name, fn, arg)                                                                      \
+/* A pointer to a static struct ouro_site. Nothing of the caller's is evaluated in the block: what is made
+ * there, such as a compound literal, would not outlive it. */
+#define OURO_HERE_(name) OURO_HERE_AS_(OURO_UNIQUE(ouro_site_), name)
+#define OURO_HERE_AS_(id, name)                                                                              \
         __extension__({                                                                                      \
-                OURO_SITE_(id, name);                                                                        \
-                ouro_create_task_at((fn), (arg), &id);                                                       \
-        })
-#define OURO_CREATE_IN_(id, name, group, fn, arg)                                                            \
-        __extension__({                                                                                      \
-                OURO_SITE_(id, name);                                                                        \
-                ouro_create_task_in_at((group), (fn), (arg), &id);                                           \
-        })
-#define OURO_CREATE_WITH_(id, name, options, fn, arg)                                                        \
-        __extension__({                                                                                      \
-                OURO_SITE_(id, name);                                                                        \
-                ouro_create_task_with_at((options), (fn), (arg), &id);                                       \
-        })
-#define OURO_GO_(id, name, fn, arg)                                                                          \
-        __extension__({                                                                                      \
-                OURO_SITE_(id, name);                                                                        \
-                ouro_go_at((fn), (arg), &id);                                                                \
+                static const struct ouro_site id = {name, __func__, __FILE__, __LINE__};                     \
+                &id;                                                                                         \
         })
 #define OURO_GROUP_HOLDER_(id) struct ouro_group id __attribute__((cleanup(ouro_group_leave)))
 #define OURO_SCOPE_HOLDER_(id) struct ouro_scope id __attribute__((cleanup(ouro_scope_leave)))

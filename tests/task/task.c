@@ -432,6 +432,29 @@ Test(task, created_outside_a_run_it_has_ended_and_its_argument_is_dropped)
         cr_assert_eq(dropped, 1);
 }
 
+struct pair {
+        int first, second;
+};
+
+static intptr_t adds(void *arg)
+{
+        const struct pair *pair = arg;
+
+        return pair->first + pair->second;
+}
+
+/* A compound literal lives as long as the block that the macro stands in, not only as long as the macro. */
+RUN(task, what_is_made_among_the_arguments_outlives_the_call)
+{
+        ouro_task one = ouro_create_task(adds, (&(struct pair){1, 2}));
+        ouro_task two = ouro_create_task(adds, (&(struct pair){3, 4}));
+        ouro_task three = ouro_create_task_named(adds, (&(struct pair){5, 6}), "three");
+
+        cr_assert_eq(ouro_await(one), 3);
+        cr_assert_eq(ouro_await(two), 7);
+        cr_assert_eq(ouro_await(three), 11);
+}
+
 RUN(task, a_started_task_keeps_its_argument)
 {
         struct ouro_task_options options = OURO_TASK_OPTIONS_INIT;

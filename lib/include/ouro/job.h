@@ -148,12 +148,7 @@ struct ouro_job_options {
  * result is what fn returned; or -EOWNERDEAD: its worker process died; -ENOEXEC: the worker has no such
  * function, because its file has changed meanwhile.
  */
-#define ouro_submit(executor, fn, in, out) OURO_SUBMIT_(OURO_UNIQUE(ouro_site_), #fn, executor, fn, in, out)
-#define OURO_SUBMIT_(id, name, executor, fn, in, out)                                                        \
-        __extension__({                                                                                      \
-                OURO_SITE_(id, name);                                                                        \
-                ouro_submit_at((executor), (fn), (in), (out), &id);                                          \
-        })
+#define ouro_submit(executor, fn, in, out) ouro_submit_at((executor), (fn), (in), (out), OURO_HERE_(#fn))
 
 /**
  * ouro_submit_at - the function behind ouro_submit()
@@ -179,12 +174,7 @@ OURO_API ouro_task ouro_submit_at(ouro_executor *executor, ouro_job_fn *fn, stru
  * Returns: as ouro_submit(); a task that has ended with -ENOTSUP if the executor cannot do what is asked.
  */
 #define ouro_submit_with(executor, fn, in, out, options)                                                     \
-        OURO_SUBMIT_WITH_(OURO_UNIQUE(ouro_site_), #fn, executor, fn, in, out, options)
-#define OURO_SUBMIT_WITH_(id, name, executor, fn, in, out, options)                                          \
-        __extension__({                                                                                      \
-                OURO_SITE_(id, name);                                                                        \
-                ouro_submit_with_at((executor), (fn), (in), (out), (options), &id);                          \
-        })
+        ouro_submit_with_at((executor), (fn), (in), (out), (options), OURO_HERE_(#fn))
 
 /**
  * ouro_submit_with_at - the function behind ouro_submit_with()
@@ -214,12 +204,7 @@ OURO_API ouro_task ouro_submit_with_at(ouro_executor *executor, ouro_job_fn *fn,
  * ouro_submit() would have ended with.
  */
 #define ouro_try_submit(executor, fn, in, out, options, ret_task)                                            \
-        OURO_TRY_SUBMIT_(OURO_UNIQUE(ouro_site_), #fn, executor, fn, in, out, options, ret_task)
-#define OURO_TRY_SUBMIT_(id, name, executor, fn, in, out, options, ret_task)                                 \
-        __extension__({                                                                                      \
-                OURO_SITE_(id, name);                                                                        \
-                ouro_try_submit_at((executor), (fn), (in), (out), (options), &id, (ret_task));               \
-        })
+        ouro_try_submit_at((executor), (fn), (in), (out), (options), OURO_HERE_(#fn), (ret_task))
 
 /**
  * ouro_try_submit_at - the function behind ouro_try_submit()

@@ -32,12 +32,7 @@ extern "C" {
  * ended; -EINVAL: loop or fn is NULL; -EPERM: outside a task, or the loop is that of the process that this
  * one was forked from; -ENOMEM.
  */
-#define ouro_create_task_on(loop, fn, arg) OURO_CREATE_ON_(OURO_UNIQUE(ouro_site_), #fn, loop, fn, arg)
-#define OURO_CREATE_ON_(id, name, loop, fn, arg)                                                             \
-        __extension__({                                                                                      \
-                OURO_SITE_(id, name);                                                                        \
-                ouro_create_task_on_at((loop), (fn), (arg), &id);                                            \
-        })
+#define ouro_create_task_on(loop, fn, arg) ouro_create_task_on_at((loop), (fn), (arg), OURO_HERE_(#fn))
 
 /**
  * ouro_create_task_on_at - the function behind ouro_create_task_on()
