@@ -358,14 +358,13 @@ void loop_timer_arm(struct ouro_loop *loop, struct loop_timer *timer, int64_t ns
 void loop_timer_disarm(struct ouro_loop *loop, struct loop_timer *timer);          /* it may be armed */
 
 /* ---- loop.c ---- */
-enum {
-        LOOP_BUDGET = 128
-}; /* switches, or operations that take as much, before the kernel and the clock are
-      looked at again */
+/* Switches, or operations that take as much, before the kernel and the clock are looked at again. */
+enum { LOOP_BUDGET = 128 };
 
 int64_t loop_real_ns(void); /* CLOCK_MONOTONIC, read now */
-int64_t loop_look_now(struct ouro_loop *loop);
+int64_t loop_look_now(struct ouro_loop *loop); /* the first in its pass to ask */
 
+/* Read once in each pass. */
 static inline int64_t loop_now(struct ouro_loop *loop)
 {
         return likely(loop->now_fresh) ? loop->now_ns : loop_look_now(loop);
