@@ -361,7 +361,7 @@ void loop_timer_disarm(struct ouro_loop *loop, struct loop_timer *timer);       
 /* Switches, or operations that take as much, before the kernel and the clock are looked at again. */
 enum { LOOP_BUDGET = 128 };
 
-int64_t loop_real_ns(void); /* CLOCK_MONOTONIC, read now */
+int64_t loop_real_ns(void);                    /* CLOCK_MONOTONIC, read now */
 int64_t loop_look_now(struct ouro_loop *loop); /* the first in its pass to ask */
 
 /* Read once in each pass. */
