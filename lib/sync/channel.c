@@ -42,6 +42,7 @@ ouro_chan *ouro_chan_new(size_t item_bytes, size_t capacity)
         if (!chan)
                 return NULL;
         *chan = (struct ouro_chan){.item_bytes = item_bytes, .capacity = capacity, .bytes = bytes};
+        chan->sched = CHAN_NO_SCHED;
         chan->places = places;
         chan->keep = SIZE_MAX;
         chan->items = (char *)(chan + 1);
@@ -245,26 +246,53 @@ int ouro_chan_try_recv(ouro_chan *chan, void *ret_item)
 }
 
 /* Sending and receiving are cut up by what is met, so that nothing of the common ways is done for the others,
- * and none of them has a frame. */
+ * and none of them has a frame. What is in common: items of one word, and tasks that are in no select. */
 
 static __attribute__((noinline)) int send_where_it_is(struct sched *sched, ouro_chan *chan, const void *item);
 static __attribute__((noinline)) int recv_where_it_is(struct sched *sched, ouro_chan *chan, void *ret_item);
 
-static __attribute__((noinline)) int send_waiting(struct sched *sched, ouro_chan *chan, const void *item)
+static inline int wait_to_send(struct sched *sched, ouro_chan *chan, const void *item)
 {
-        int error = send_now(sched, chan, item);
-
-        if (error != -EAGAIN)
-                return coro_spend_int(sched, error);
         chan->send_waits++;
         sched->current->value = (intptr_t)item;
         return sync_wait(sched, &chan->senders, &waits_to_send);
 }
 
+static __attribute__((noinline)) int send_in_full(struct sched *sched, ouro_chan *chan, const void *item)
+{
+        int error = send_now(sched, chan, item);
+
+        return error == -EAGAIN ? wait_to_send(sched, chan, item) : coro_spend_int(sched, error);
+}
+
+/* Nobody receives. */
+static __attribute__((noinline)) int send_waiting(struct sched *sched, ouro_chan *chan, const void *item)
+{
+        if (unlikely(chan->closed || chan->count < chan->capacity))
+                return send_in_full(sched, chan, item);
+        return wait_to_send(sched, chan, item);
+}
+
+/* The first of a queue, if it can be handed an item, or its item be taken, here: out of the queue. */
+static inline struct coro *pop_plain(const ouro_chan *chan, void **queue)
+{
+        struct ouro_list *node = *queue;
+
+        if (unlikely(sync_is_case(node) || chan->item_bytes != sizeof(uint64_t)))
+                return NULL;
+        queue_remove(queue, node);
+        return sync_coro(node);
+}
+
 static __attribute__((noinline)) int send_to_receiver(struct sched *sched, ouro_chan *chan, const void *item)
 {
-        if (unlikely(!hand_to_receiver(sched, chan, item)))
-                return send_waiting(sched, chan, item);
+        struct coro *receiver = pop_plain(chan, &chan->receivers);
+
+        if (unlikely(!receiver))
+                return send_in_full(sched, chan, item);
+        chan->received++;
+        memcpy((void *)receiver->value, item, sizeof(uint64_t));
+        coro_wake(sched, receiver, 0);
         return coro_spend_int(sched, 0);
 }
 
@@ -273,7 +301,7 @@ int ouro_chan_send(ouro_chan *chan, const void *item)
         struct sched *sched = sched_current;
         size_t count;
 
-        if (unlikely(!chan || !item || !sched || chan->sched != sched))
+        if (unlikely(!chan || !item || chan->sched != sched))
                 return send_where_it_is(sched, chan, item);
         if (unlikely(sched->current->interrupt))
                 return sched->current->interrupt;
@@ -295,7 +323,7 @@ static int send_where_it_is(struct sched *sched, ouro_chan *chan, const void *it
 
         if (error)
                 return error < 0 ? error : chan->shared->send(chan, item, true);
-        return sched->current->interrupt ? sched->current->interrupt : send_waiting(sched, chan, item);
+        return sched->current->interrupt ? sched->current->interrupt : send_in_full(sched, chan, item);
 }
 
 static __attribute__((noinline)) int recv_waiting(struct sched *sched, ouro_chan *chan, void *ret_item)
@@ -316,8 +344,13 @@ static __attribute__((noinline)) int recv_in_full(struct sched *sched, ouro_chan
 
 static __attribute__((noinline)) int recv_from_sender(struct sched *sched, ouro_chan *chan, void *ret_item)
 {
-        if (chan->count > 0 || unlikely(!take_from_sender(sched, chan, ret_item)))
+        struct coro *sender = chan->count > 0 ? NULL : pop_plain(chan, &chan->senders);
+
+        if (unlikely(!sender))
                 return recv_in_full(sched, chan, ret_item);
+        chan->received++;
+        memcpy(ret_item, (void *)sender->value, sizeof(uint64_t));
+        coro_wake(sched, sender, 0);
         return coro_spend_int(sched, 0);
 }
 
@@ -326,7 +359,7 @@ int ouro_chan_recv(ouro_chan *chan, void *ret_item)
         struct sched *sched = sched_current;
         size_t count, first;
 
-        if (unlikely(!chan || !ret_item || !sched || chan->sched != sched))
+        if (unlikely(!chan || !ret_item || chan->sched != sched))
                 return recv_where_it_is(sched, chan, ret_item);
         if (unlikely(sched->current->interrupt))
                 return sched->current->interrupt;

@@ -18,7 +18,7 @@ struct ouro_case;
 struct select;
 
 struct ouro_chan {
-        struct sched *sched; /* of the loop whose tasks use it */
+        struct sched *sched; /* of the loop whose tasks use it; CHAN_NO_SCHED: none has yet */
         size_t item_bytes;
         size_t places; /* items that fit into items */
         size_t first;  /* place of the oldest item */
@@ -38,6 +38,8 @@ struct ouro_chan {
         uint64_t recv_waits;
 };
 
+/* Not NULL, which is what sched_current is outside a loop: one comparison says that the caller has a loop,
+ * too. */
 #define CHAN_NO_SCHED ((struct sched *)UINTPTR_MAX)
 
 /* What the public functions call for a channel that is not of one loop. Arguments have been looked at: chan
@@ -61,7 +63,7 @@ int chan_adopt(struct sched *sched, ouro_chan *chan, const void *item);
 /* 0; CHAN_IS_SHARED; or why the call makes no sense. An item of no bytes needs no memory. */
 static inline int chan_refuse(struct sched *sched, ouro_chan *chan, const void *item)
 {
-        return likely(chan && item && sched && chan->sched == sched) ? 0 : chan_adopt(sched, chan, item);
+        return likely(chan && item && chan->sched == sched) ? 0 : chan_adopt(sched, chan, item);
 }
 
 /* Of a channel of this loop: 0, -EPIPE, -ENOMEM, or -EAGAIN: it would have to wait. */

@@ -83,7 +83,7 @@ static inline bool is_plain(const struct sched *sched, const struct ouro_case *i
 /* 0, -EAGAIN: there is nothing to wait for; or why it makes no sense. */
 static inline int refuse(struct sched *sched, struct ouro_case *cases, size_t n)
 {
-        bool any = false;
+        size_t nevers = 0;
 
         if (unlikely(!sched))
                 return -EPERM;
@@ -92,14 +92,14 @@ static inline int refuse(struct sched *sched, struct ouro_case *cases, size_t n)
         for (size_t i = 0; i < n; i++) {
                 int error;
 
-                any |= cases[i].kind != OURO_CASE_IS_NEVER;
                 if (likely(is_plain(sched, &cases[i])))
                         continue;
+                nevers += cases[i].kind == OURO_CASE_IS_NEVER;
                 error = refuse_case(sched, &cases[i]);
                 if (unlikely(error < 0))
                         return error;
         }
-        return likely(any) ? 0 : -EAGAIN;
+        return likely(nevers < n) ? 0 : -EAGAIN;
 }
 
 /* ---- what can be done now ---- */

@@ -45,11 +45,13 @@ static inline bool is_plain(const struct ouro_case *it)
 
 static void leave_queues(struct select *select)
 {
-        for (size_t i = 0; i < select->n; i++) {
-                struct ouro_case *it = &select->cases[i];
+        struct ouro_case *end = select->cases + select->n;
+        bool shared = select->shared;
+
+        for (struct ouro_case *it = select->cases; it < end; it++) {
                 struct waiter *waiter = &select_place(it)->waiter;
 
-                if (unlikely(select->shared) && is_shared(it))
+                if (unlikely(shared) && is_shared(it))
                         it->of.chan.chan->shared->unpark(it->of.chan.chan, select, it);
                 else if (waiter->what)
                         queue_remove(queue_of(it), &waiter->link);
@@ -347,20 +349,26 @@ static int prepare(struct select *select, size_t n)
         return 0;
 }
 
+/* Enters the queues of channels of this loop, up to the first other case. */
+static inline void enter_plain(struct select *select, size_t n)
+{
+        struct ouro_case *cases = select->cases;
+        size_t i = select->n;
+
+        for (; i < n && likely(is_plain(&cases[i])); i++)
+                push(select, &cases[i], SYNC_CASE);
+        select->n = i;
+}
+
 /* Enters all queues. 0; 1: a case was done meanwhile; or why not all can be entered. */
 static inline int enter_all(struct select *select, size_t n)
 {
         bool prepared = false;
 
-        while (select->n < n) {
+        for (enter_plain(select, n); select->n < n; enter_plain(select, n)) {
                 struct ouro_case *it = &select->cases[select->n];
                 int result = 0;
 
-                if (likely(is_plain(it))) {
-                        select->n++;
-                        push(select, it, SYNC_CASE);
-                        continue;
-                }
                 if (!prepared)
                         result = prepare(select, n);
                 if (result < 0)

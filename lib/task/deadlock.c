@@ -38,8 +38,7 @@ static void print_target(char *text, const struct wait_target *target)
         if (target->object)
                 len = snprintf(text, PLACE_BYTES, " %p", target->object);
         if (target->holder)
-                snprintf(text + len, PLACE_BYTES - (size_t)len, "%s task %s",
-                         target->object ? ", held by" : "",
+                snprintf(text + len, PLACE_BYTES - (size_t)len, target->object ? ", held by task %s" : " %s",
                          task_name(task_of((struct coro *)target->holder)));
 }
 

@@ -3,6 +3,7 @@
  * What a task leaves is its record with the result in it, until somebody consumes that or its group closes.
  * When a task ends while others await it, they all get the result and the record is free at once. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/queue.h"
@@ -13,8 +14,8 @@ void task_tell_failure(struct task *task)
         if (task->told || task->coro.value >= 0 || task->coro.value == -ECANCELED)
                 return;
         task->told = 1;
-        log_line(OURO_LOG_WARNING, "task %s failed, and nobody looked: error %ld", task_name(task),
-                 (long)-task->coro.value);
+        log_line(OURO_LOG_WARNING, "task %s failed, and nobody looked: error %ld (%s)", task_name(task),
+                 (long)-task->coro.value, strerror((int)-task->coro.value));
 }
 
 /* The result has been taken, or dropped. */

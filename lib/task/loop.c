@@ -26,13 +26,11 @@ int64_t loop_real_ns(void)
         return (int64_t)ts.tv_sec * OURO_SEC(1) + ts.tv_nsec;
 }
 
-int64_t loop_now(struct ouro_loop *loop)
+int64_t loop_look_now(struct ouro_loop *loop)
 {
-        if (!loop->now_fresh) {
-                loop->now_fresh = true;
-                if (!loop->virtual_clock)
-                        loop->sched.look_ns = loop->now_ns = loop_real_ns();
-        }
+        loop->now_fresh = true;
+        if (!loop->virtual_clock)
+                loop->sched.look_ns = loop->now_ns = loop_real_ns();
         return loop->now_ns;
 }
 

@@ -8,7 +8,7 @@
 #include "task/task.h"
 
 /* ns from now, when ns is more than zero. */
-static void arm(struct ouro_loop *loop, struct ouro_scope *scope, int64_t ns)
+static inline void arm(struct ouro_loop *loop, struct ouro_scope *scope, int64_t ns)
 {
         int64_t deadline_ns;
 
@@ -32,51 +32,70 @@ static void expire_now(struct ouro_loop *loop, struct ouro_scope *scope)
         scope->context.state |= CONTEXT_EXPIRED;
 }
 
-static struct task *open_context(struct ouro_scope *scope, enum context_kind kind)
+static inline struct task *open_context(struct ouro_loop *loop, struct ouro_scope *scope,
+                                        enum context_kind kind)
 {
-        struct ouro_loop *loop = loop_here();
-        struct task *self = loop ? task_self(loop) : NULL;
+        struct task *self;
 
         scope->context.kind = (int)kind;
-        scope->context.owner = self;
-        scope->context.state = self ? CONTEXT_OPEN : 0;
-        if (!self)
+        if (unlikely(!loop)) {
+                scope->context.owner = NULL;
+                scope->context.state = 0;
                 return NULL;
+        }
+        self = task_self(loop);
+        scope->context.owner = self;
+        scope->context.state = CONTEXT_OPEN;
         scope->context.outer = self->context;
         self->context = &scope->context;
         return self;
 }
 
+/* It is over before it has begun. */
+static __attribute__((noinline)) struct ouro_scope *opened_late(struct ouro_loop *loop,
+                                                                struct ouro_scope *scope)
+{
+        expire_now(loop, scope);
+        task_refresh(loop, task_self(loop));
+        return scope;
+}
+
+/* The clock has not been read in this pass. */
+static __attribute__((noinline)) struct ouro_scope *opened_first(struct ouro_loop *loop,
+                                                                 struct ouro_scope *scope, int64_t ns)
+{
+        arm(loop, scope, ns);
+        return scope;
+}
+
 struct ouro_scope *ouro_scope_open(struct ouro_scope *scope, int64_t ns, bool *ret_expired)
 {
         struct ouro_loop *loop = loop_here();
-        struct task *self;
 
         if (unlikely(!scope))
                 return NULL;
-        self = open_context(scope, CONTEXT_SCOPE);
         scope->ret_expired = ret_expired;
-        if (!self)
+        if (unlikely(!open_context(loop, scope, CONTEXT_SCOPE)))
                 return scope;
-        if (unlikely(ns <= 0)) {
-                expire_now(loop, scope);
-                task_refresh(loop, self);
-        } else {
-                arm(loop, scope, ns);
-        }
+        if (unlikely(ns <= 0))
+                return opened_late(loop, scope);
+        if (unlikely(!loop->now_fresh))
+                return opened_first(loop, scope, ns);
+        arm(loop, scope, ns);
         return scope;
 }
 
 struct ouro_scope *ouro_shield_open(struct ouro_scope *shield)
 {
+        struct ouro_loop *loop = loop_here();
         struct task *self;
 
         if (unlikely(!shield))
                 return NULL;
-        self = open_context(shield, CONTEXT_SHIELD);
+        self = open_context(loop, shield, CONTEXT_SHIELD);
         shield->ret_expired = NULL;
         if (self)
-                task_refresh(loop_here(), self);
+                task_refresh(loop, self);
         return shield;
 }
 
@@ -106,11 +125,24 @@ bool ouro_scope_expired(const struct ouro_scope *scope)
         return scope && (scope->context.state & CONTEXT_EXPIRED);
 }
 
+/* It was cut short, or is a shield: what the owner's waits return may be another thing now. state: what it
+ * was. */
+static __attribute__((noinline)) int closed_with_effect(struct ouro_loop *loop, struct ouro_scope *scope,
+                                                        int state)
+{
+        bool expired = state & CONTEXT_EXPIRED;
+
+        task_refresh(loop, task_self(loop));
+        if (scope->ret_expired)
+                *scope->ret_expired = expired;
+        return expired;
+}
+
 int ouro_scope_close(struct ouro_scope *scope)
 {
         struct ouro_loop *loop = loop_here();
         struct task *self;
-        bool expired, cut;
+        int state;
 
         if (unlikely(!loop))
                 return -EPERM;
@@ -121,18 +153,17 @@ int ouro_scope_close(struct ouro_scope *scope)
                 return -EPERM;
         if (unlikely(self->context != &scope->context))
                 return -EINVAL;
-        expired = scope->context.state & CONTEXT_EXPIRED;
-        cut = scope->context.state & (CONTEXT_EXPIRED | CONTEXT_OVER);
-        if (scope->context.state & CONTEXT_ARMED)
+        state = scope->context.state;
+        if (state & CONTEXT_ARMED)
                 wheel_cancel(&loop->wheel, &scope->timer);
-        scope->context.state &= CONTEXT_EXPIRED | CONTEXT_OVER;
+        scope->context.state = state & (CONTEXT_EXPIRED | CONTEXT_OVER);
         scope->context.owner = NULL;
         self->context = scope->context.outer;
-        if (unlikely(cut || scope->context.kind == CONTEXT_SHIELD))
-                task_refresh(loop, self);
+        if (unlikely((state & (CONTEXT_EXPIRED | CONTEXT_OVER)) || scope->context.kind == CONTEXT_SHIELD))
+                return closed_with_effect(loop, scope, state);
         if (scope->ret_expired)
-                *scope->ret_expired = expired;
-        return expired;
+                *scope->ret_expired = false;
+        return 0;
 }
 
 void ouro_scope_leave(struct ouro_scope *scope)

@@ -101,27 +101,56 @@ static bool group_is_open_here(const struct ouro_loop *loop, const struct ouro_g
                task_loop(owner) == loop;
 }
 
-/* The plain form, which is the common one: straight to the innermost group. */
-static inline int create_plain(ouro_fn *fn, void *arg, const struct ouro_site *site, struct task **ret_task)
+/* The creator may have more to hand down. NULL: no memory. */
+static __attribute__((noinline)) struct task *create_heir(struct ouro_loop *loop, struct task *task,
+                                                          ouro_fn *fn, void *arg)
+{
+        if (!inherit(loop, task)) {
+                task_record_free(loop, task);
+                return NULL;
+        }
+        coro_create(&loop->sched, &task->coro, fn, arg, 0, NULL);
+        join_group(task, task_innermost_group(loop, task_self(loop)));
+        return task;
+}
+
+/* No record is free. */
+static __attribute__((noinline)) struct task *create_fresh(struct ouro_loop *loop, ouro_fn *fn, void *arg,
+                                                           const struct ouro_site *site)
+{
+        struct task *task = new_task(loop, site);
+
+        return task ? create_heir(loop, task, fn, arg) : NULL;
+}
+
+/* The plain form, which is the common one: straight to the innermost group. NULL: plain_error() says why. */
+static inline struct task *create_plain(ouro_fn *fn, void *arg, const struct ouro_site *site)
 {
         struct ouro_loop *loop = loop_here();
         struct task *task;
 
-        if (unlikely(!loop))
-                return -EPERM;
-        if (unlikely(!fn))
-                return -EINVAL;
+        if (unlikely(!loop || !fn))
+                return NULL;
+        if (unlikely(!loop->free_tasks))
+                return create_fresh(loop, fn, arg, site);
         task = new_task(loop, site);
-        if (unlikely(!task))
-                return -ENOMEM;
-        if (unlikely(!inherit(loop, task))) {
-                task_record_free(loop, task);
-                return -ENOMEM;
-        }
+        if (unlikely(task_self(loop)->coro.flags & TASK_MORE))
+                return create_heir(loop, task, fn, arg);
         coro_create(&loop->sched, &task->coro, fn, arg, 0, NULL);
         join_group(task, task_innermost_group(loop, task_self(loop)));
-        *ret_task = task;
-        return 0;
+        return task;
+}
+
+static int plain_error(ouro_fn *fn)
+{
+        if (!loop_here())
+                return -EPERM;
+        return fn ? -ENOMEM : -EINVAL;
+}
+
+static __attribute__((noinline)) ouro_task plain_failed(ouro_fn *fn)
+{
+        return task_failed(plain_error(fn));
 }
 
 /* With options. 0 and a task, or why there is none. */
@@ -145,10 +174,9 @@ static int create(ouro_fn *fn, void *arg, const struct ouro_task_options *option
 
 ouro_task ouro_create_task_at(ouro_fn *fn, void *arg, const struct ouro_site *site)
 {
-        struct task *task;
-        int error = create_plain(fn, arg, likely(site) ? site : &nameless, &task);
+        struct task *task = create_plain(fn, arg, likely(site) ? site : &nameless);
 
-        return likely(error == 0) ? task_handle(task) : task_failed(error);
+        return likely(task) ? task_handle(task) : plain_failed(fn);
 }
 
 ouro_task ouro_create_task_in_at(struct ouro_group *group, ouro_fn *fn, void *arg,
@@ -163,12 +191,12 @@ ouro_task ouro_create_task_in_at(struct ouro_group *group, ouro_fn *fn, void *ar
 
 int ouro_go_at(ouro_fn *fn, void *arg, const struct ouro_site *site)
 {
-        struct task *task;
-        int error = create_plain(fn, arg, likely(site) ? site : &nameless, &task);
+        struct task *task = create_plain(fn, arg, likely(site) ? site : &nameless);
 
-        if (likely(error == 0))
-                task->detached = 1;
-        return error;
+        if (unlikely(!task))
+                return plain_error(fn);
+        task->detached = 1;
+        return 0;
 }
 
 ouro_task ouro_create_task_with_at(const struct ouro_task_options *options, ouro_fn *fn, void *arg,
@@ -242,23 +270,33 @@ static inline int refuse(struct ouro_loop *loop, const struct task *task)
         return unlikely(task == self) ? -EDEADLK : 0;
 }
 
-intptr_t ouro_await(ouro_task handle)
+/* It need not be waited for, or cannot be: its result, or why not. */
+static __attribute__((noinline)) intptr_t await_in_full(struct ouro_loop *loop, ouro_task handle)
 {
-        struct ouro_loop *loop = loop_here();
         struct task *task;
         int error;
 
-        if (unlikely(!loop))
-                return -EPERM;
-        if (unlikely(task_is_failed(handle)))
+        if (task_is_failed(handle))
                 return loop->sched.current->interrupt ? loop->sched.current->interrupt
                                                       : (intptr_t)(int64_t)handle.generation;
         task = task_find(loop, handle);
         error = refuse(loop, task);
-        if (unlikely(error < 0))
+        if (error < 0)
                 return error;
-        if (task->state == TASK_ENDED)
-                return coro_spend(&loop->sched, task_consume(loop, task));
+        return coro_spend(&loop->sched, task_consume(loop, task));
+}
+
+intptr_t ouro_await(ouro_task handle)
+{
+        struct ouro_loop *loop = loop_here();
+        struct task *task;
+
+        if (unlikely(!loop))
+                return -EPERM;
+        task = task_record_of(loop, handle);
+        if (unlikely(!task || task->state != TASK_ALIVE || task == task_self(loop) ||
+                     task_self(loop)->coro.interrupt))
+                return await_in_full(loop, handle);
         return wait_in_queue(loop, task, TAG_AWAIT, &waits_for_task);
 }
 

@@ -216,20 +216,28 @@ static inline bool task_is_failed(ouro_task handle)
 }
 
 /* ---- record.c ---- */
-/* The task of this loop that handle names, or NULL. A spent record is nobody's: its generation is already
- * that of the next task in it. */
-static inline struct task *task_find(const struct ouro_loop *loop, ouro_task handle)
+/* The record of this loop that handle names, or NULL. It may be nobody's. */
+static inline struct task *task_record_of(const struct ouro_loop *loop, ouro_task handle)
 {
         struct task_chunk *chunk;
         struct task *task;
 
-        if (unlikely(handle.slot / CHUNK_TASKS >= atomic_load_explicit(&task_chunks, memory_order_acquire)))
+        if (unlikely(handle.slot / CHUNK_TASKS >= CHUNKS_MOST))
                 return NULL;
         chunk = &task_directory[handle.slot / CHUNK_TASKS];
         if (unlikely(atomic_load_explicit(&chunk->loop, memory_order_relaxed) != loop))
                 return NULL;
         task = &chunk->records[handle.slot % CHUNK_TASKS];
-        if (unlikely(task->generation != handle.generation))
+        return likely(task->generation == handle.generation) ? task : NULL;
+}
+
+/* The task of this loop that handle names, or NULL. A spent record is nobody's: its generation is already
+ * that of the next task in it. */
+static inline struct task *task_find(const struct ouro_loop *loop, ouro_task handle)
+{
+        struct task *task = task_record_of(loop, handle);
+
+        if (unlikely(!task))
                 return NULL;
         return likely(task->state == TASK_ALIVE || task->state == TASK_ENDED) ? task : NULL;
 }
@@ -350,13 +358,17 @@ void loop_timer_arm(struct ouro_loop *loop, struct loop_timer *timer, int64_t ns
 void loop_timer_disarm(struct ouro_loop *loop, struct loop_timer *timer);          /* it may be armed */
 
 /* ---- loop.c ---- */
-enum {
-        LOOP_BUDGET = 128
-}; /* switches, or operations that take as much, before the kernel and the clock are
-      looked at again */
+/* Switches, or operations that take as much, before the kernel and the clock are looked at again. */
+enum { LOOP_BUDGET = 128 };
 
-int64_t loop_now(struct ouro_loop *loop);
-int64_t loop_real_ns(void); /* CLOCK_MONOTONIC, read now */
+int64_t loop_real_ns(void);                    /* CLOCK_MONOTONIC, read now */
+int64_t loop_look_now(struct ouro_loop *loop); /* the first in its pass to ask */
+
+/* Read once in each pass. */
+static inline int64_t loop_now(struct ouro_loop *loop)
+{
+        return likely(loop->now_fresh) ? loop->now_ns : loop_look_now(loop);
+}
 
 /* Takes in messages and completions and fires timers; sleeps if nothing is ready, at most limit_ns (less than
  * zero: for ever). */

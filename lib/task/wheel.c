@@ -5,62 +5,13 @@
 void wheel_init(struct wheel *wheel, unsigned shift, int64_t now_ns)
 {
         wheel->shift = shift;
+        wheel->round_up = (1ull << shift) - 1;
         wheel->tick = (uint64_t)now_ns >> shift;
         for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
                 wheel->occupied[level] = 0;
                 for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
                         list_init(&wheel->slots[level][slot]);
         }
-}
-
-/* The first tick that begins at or after ns: a timer never fires early. */
-static inline uint64_t tick_of(const struct wheel *wheel, const struct ouro_timer *timer)
-{
-        uint64_t ns = timer->deadline >> 1;
-
-        return (ns + ((1ull << wheel->shift) - 1)) >> wheel->shift;
-}
-
-static inline void place(struct wheel *wheel, struct ouro_timer *timer, uint64_t tick)
-{
-        unsigned level = (63 - (unsigned)__builtin_clzll((tick ^ wheel->tick) | 1)) / 6;
-        unsigned slot = (tick >> (6 * level)) & (WHEEL_SLOTS - 1);
-        uint64_t bit = 1ull << slot;
-        struct ouro_list *head;
-
-        head = &wheel->slots[level][slot];
-        if (!(wheel->occupied[level] & bit)) { /* nothing in it need be read */
-                timer->link.next = timer->link.prev = head;
-                head->next = head->prev = &timer->link;
-                wheel->occupied[level] |= bit;
-        } else {
-                list_push(head, &timer->link);
-        }
-}
-
-void wheel_arm(struct wheel *wheel, struct ouro_timer *timer, int64_t deadline_ns, enum timer_kind kind)
-{
-        uint64_t tick;
-
-        timer->deadline = (uint64_t)deadline_ns << 1 | (uint64_t)kind;
-        tick = tick_of(wheel, timer);
-        check(tick > wheel->tick);
-        place(wheel, timer, tick);
-}
-
-void wheel_cancel(struct wheel *wheel, struct ouro_timer *timer)
-{
-        struct ouro_list *head = timer->link.next;
-        size_t index;
-
-        if (head != timer->link.prev) { /* there are others in its slot */
-                list_del(&timer->link);
-                return;
-        }
-        list_init(head);
-        index = (size_t)(head - &wheel->slots[0][0]);
-        check(index < WHEEL_LEVELS * WHEEL_SLOTS);
-        wheel->occupied[index / WHEEL_SLOTS] &= ~(1ull << index % WHEEL_SLOTS);
 }
 
 bool wheel_empty(const struct wheel *wheel)
@@ -124,7 +75,7 @@ static void move_down(struct wheel *wheel, unsigned level, unsigned slot)
         list_each_safe(node, tmp, &moving) {
                 struct ouro_timer *timer = container_of(node, struct ouro_timer, link);
 
-                place(wheel, timer, tick_of(wheel, timer));
+                wheel_place(wheel, timer, wheel_tick_of(wheel, timer));
         }
 }
 

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/check.h"
 #include "base/list.h"
 
 enum { WHEEL_LEVELS = 11, WHEEL_SLOTS = 64, WHEEL_REAL_SHIFT = 16 };
@@ -22,6 +23,7 @@ enum timer_kind { TIMER_SLEEP, TIMER_SCOPE };
 struct wheel {
         uint64_t tick; /* all up to here have fired */
         unsigned shift;
+        uint64_t round_up;               /* 2^shift - 1 */
         uint64_t occupied[WHEEL_LEVELS]; /* a bit per slot that has timers */
         struct ouro_list slots[WHEEL_LEVELS][WHEEL_SLOTS];
 };
@@ -38,11 +40,56 @@ static inline enum timer_kind timer_kind(const struct ouro_timer *timer)
 
 void wheel_init(struct wheel *wheel, unsigned shift, int64_t now_ns);
 
+/* The first tick that begins at or after ns: a timer never fires early. */
+static inline uint64_t wheel_tick_of(const struct wheel *wheel, const struct ouro_timer *timer)
+{
+        return ((timer->deadline >> 1) + wheel->round_up) >> wheel->shift;
+}
+
+static inline void wheel_place(struct wheel *wheel, struct ouro_timer *timer, uint64_t tick)
+{
+        unsigned level = (63 - (unsigned)__builtin_clzll((tick ^ wheel->tick) | 1)) / 6;
+        unsigned slot = (tick >> (6 * level)) & (WHEEL_SLOTS - 1);
+        uint64_t bit = 1ull << slot;
+        struct ouro_list *head = &wheel->slots[level][slot];
+
+        if (!(wheel->occupied[level] & bit)) { /* nothing in it need be read */
+                timer->link.next = timer->link.prev = head;
+                head->next = head->prev = &timer->link;
+                wheel->occupied[level] |= bit;
+        } else {
+                list_push(head, &timer->link);
+        }
+}
+
 /* Arms a timer that is not armed. deadline_ns lies after the time the wheel was last advanced to. */
-void wheel_arm(struct wheel *wheel, struct ouro_timer *timer, int64_t deadline_ns, enum timer_kind kind);
+static inline void wheel_arm(struct wheel *wheel, struct ouro_timer *timer, int64_t deadline_ns,
+                             enum timer_kind kind)
+{
+        uint64_t tick;
+
+        timer->deadline = (uint64_t)deadline_ns << 1 | (uint64_t)kind;
+        tick = wheel_tick_of(wheel, timer);
+        check(tick > wheel->tick);
+        wheel_place(wheel, timer, tick);
+}
 
 /* Takes an armed timer out. */
-void wheel_cancel(struct wheel *wheel, struct ouro_timer *timer);
+static inline void wheel_cancel(struct wheel *wheel, struct ouro_timer *timer)
+{
+        struct ouro_list *next = timer->link.next, *prev = timer->link.prev;
+        size_t index;
+
+        if (next != prev) { /* there are others in its slot */
+                prev->next = next;
+                next->prev = prev;
+                return;
+        }
+        list_init(next); /* the slot */
+        index = (size_t)(next - &wheel->slots[0][0]);
+        check(index < WHEEL_LEVELS * WHEEL_SLOTS);
+        wheel->occupied[index / WHEEL_SLOTS] &= ~(1ull << index % WHEEL_SLOTS);
+}
 
 bool wheel_empty(const struct wheel *wheel);
 
