@@ -250,9 +250,9 @@ static inline struct select_turn *turn_of(struct ouro_loop *loop, const struct o
         return entry;
 }
 
-static inline ssize_t select_now(struct sched *sched, struct ouro_case *cases, size_t n, const void *caller)
+static inline ssize_t select_now(struct sched *sched, struct ouro_case *cases, size_t n,
+                                 struct select_turn *turn)
 {
-        struct select_turn *turn = turn_of(loop_of(sched), cases, n, caller);
         ssize_t result = search(sched, cases, n, turn->turn);
 
         if (result >= 0)
@@ -265,24 +265,32 @@ ssize_t ouro_try_select(struct ouro_case *cases, size_t n)
         struct sched *sched = sched_current;
         int error = refuse(sched, cases, n);
 
-        return error < 0 ? error : select_now(sched, cases, n, __builtin_return_address(0));
+        if (error < 0)
+                return error;
+        return select_now(sched, cases, n, turn_of(loop_of(sched), cases, n, __builtin_return_address(0)));
 }
 
 ssize_t ouro_select(struct ouro_case *cases, size_t n)
 {
         struct sched *sched = sched_current;
         int error = refuse(sched, cases, n);
+        const void *caller = __builtin_return_address(0);
+        struct select_turn *turn;
         ssize_t result;
 
         if (unlikely(error < 0))
                 return error == -EAGAIN ? -EINVAL : error;
         if (unlikely(sched->current->interrupt))
                 return sched->current->interrupt;
-        result = select_now(sched, cases, n, __builtin_return_address(0));
+        turn = turn_of(loop_of(sched), cases, n, caller);
+        result = select_now(sched, cases, n, turn);
         if (result != -EAGAIN)
                 return coro_spend(sched, result);
         result = select_wait(sched, cases, n);
-        if (likely(result >= 0)) /* the entry may be another's by now: then it loses its place, no more */
-                turn_of(loop_of(sched), cases, n, __builtin_return_address(0))->turn = (size_t)result + 1;
+        if (likely(result >= 0)) {
+                if (unlikely(turn->cases != cases || turn->caller != caller)) /* another's by now */
+                        turn = turn_of(loop_of(sched), cases, n, caller);
+                turn->turn = (size_t)result + 1;
+        }
         return result;
 }
