@@ -61,13 +61,23 @@ static inline struct ouro_case ouro_case_never(void)
         return it;
 }
 
-static inline struct ouro_case ouro_case_chan(int kind, ouro_chan *chan, const void *item)
+static inline struct ouro_case ouro_case_send(ouro_chan *chan, const void *item)
 {
         struct ouro_case it = ouro_case_never();
 
-        it.kind = kind;
+        it.kind = OURO_CASE_IS_SEND;
         it.of.chan.chan = chan;
         it.of.chan.item = (void *)(uintptr_t)item;
+        return it;
+}
+
+static inline struct ouro_case ouro_case_recv(ouro_chan *chan, void *ret_item)
+{
+        struct ouro_case it = ouro_case_never();
+
+        it.kind = OURO_CASE_IS_RECV;
+        it.of.chan.chan = chan;
+        it.of.chan.item = ret_item;
         return it;
 }
 
@@ -115,7 +125,7 @@ static inline struct ouro_case ouro_case_event(struct ouro_event *event)
  *
  * Its result: 0, -EPIPE: closed, -ENOMEM: an unbounded one could not grow.
  */
-#define OURO_CASE_SEND(chan, item) ouro_case_chan(OURO_CASE_IS_SEND, (chan), (item))
+#define OURO_CASE_SEND(chan, item) ouro_case_send((chan), (item))
 
 /**
  * OURO_CASE_RECV - a case of ouro_select(): an item is taken out of a channel
@@ -124,7 +134,7 @@ static inline struct ouro_case ouro_case_event(struct ouro_event *event)
  *
  * Its result: 0, -EPIPE: closed and drained.
  */
-#define OURO_CASE_RECV(chan, ret_item) ouro_case_chan(OURO_CASE_IS_RECV, (chan), (ret_item))
+#define OURO_CASE_RECV(chan, ret_item) ouro_case_recv((chan), (ret_item))
 
 /**
  * OURO_CASE_TASK - a case of ouro_select(): a task has ended
