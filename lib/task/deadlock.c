@@ -44,18 +44,16 @@ static void print_target(char *text, const struct wait_target *target)
 
 static void tell(struct ouro_loop *loop, struct task *task)
 {
-        struct wait_target target = {.fd = -1};
+        struct wait_target target;
         char place[PLACE_BYTES], what[PLACE_BYTES];
 
         if (!task->coro.wait || loop->deadlock_told++ >= TELL_MOST)
                 return;
-        if (task->coro.wait->target)
-                task->coro.wait->target(&task->coro, &target);
+        coro_target(&task->coro, &target);
         print_place(place, task);
         print_target(what, &target);
         log_line(OURO_LOG_ERROR, "  task %s%s has waited %lld ms for: %s%s", task_name(task), place,
-                 (long long)(loop->sched.look_ns - task->coro.waiting_since_ns) / 1000000,
-                 task->coro.wait->name, what);
+                 (long long)(loop->sched.look_ns - task->coro.waiting_since_ns) / 1000000, target.name, what);
 }
 
 static void tell_all(struct ouro_loop *loop)

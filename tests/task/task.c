@@ -443,6 +443,22 @@ static intptr_t adds(void *arg)
         return pair->first + pair->second;
 }
 
+RUN(task, options_name_outranks_the_name_of_the_site)
+{
+        static const struct ouro_site site = {.name = "of the site"};
+        struct ouro_task_options options = OURO_TASK_OPTIONS_INIT;
+        ouro_task plain = ouro_create_task_with_at(&options, gives, as_arg(1), &site), named, nameless;
+
+        options.name = "of the options";
+        named = ouro_create_task_with_at(&options, gives, as_arg(2), &site);
+        nameless = ouro_create_task_with_at(NULL, gives, as_arg(3), NULL);
+        cr_assert_str_eq(ouro_task_name(plain), "of the site");
+        cr_assert_str_eq(ouro_task_name(named), "of the options");
+        cr_assert_str_eq(ouro_task_name(nameless), "task");
+        cr_assert_eq(ouro_await(plain) + ouro_await(named) + ouro_await(nameless), 6);
+        cr_assert_eq(ouro_await(ouro_create_task_with_at(&options, NULL, NULL, &site)), -EINVAL);
+}
+
 /* A compound literal lives as long as the block that the macro stands in, not only as long as the macro. */
 RUN(task, what_is_made_among_the_arguments_outlives_the_call)
 {
