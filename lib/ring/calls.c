@@ -121,6 +121,7 @@ enum call_outcome call_try(struct op *op, bool quiet)
                 return finish(op, sys_result(shutdown(op->sqe.fd, (int)op->sqe.len)));
         case IORING_OP_CLOSE:
                 return try_close(op);
+        case IORING_OP_SPLICE:
         case OP_CALL:
                 return CALL_HELP;
         default:
@@ -159,6 +160,8 @@ static int64_t block(struct op *op)
                 return connect_for_a_tick(op);
         case IORING_OP_CLOSE:
                 return block_in_flush(sqe);
+        case IORING_OP_SPLICE:
+                return block_in_splice(sqe);
         default:
                 return block_in_file_call(sqe);
         }
