@@ -796,6 +796,7 @@ template <class T> inline T ouro_sized()
 
 #include "ouro/group.h"
 #include "ouro/io.h"
+#include "ouro/file.h"
 #include "ouro/stream.h"
 #include "ouro/transfer.h"
 #include "ouro/net.h"
