@@ -72,7 +72,7 @@ bool tls_has_out(const struct tls *tls)
 
 static uint64_t written_below(const struct tls *tls)
 {
-        struct ouro_stream_info info = OURO_STREAM_INFO_INIT;
+        struct ouro_stream_counts info = OURO_STREAM_COUNTS_INIT;
 
         return ouro_stream_info(tls->below, &info) == 0 ? info.written_bytes : 0;
 }

@@ -127,7 +127,6 @@ struct tls {
         struct ouro_mutex reading_lock;
         struct ouro_mutex writing_lock;
         struct ouro_condition progress; /* the reader's, for a writer that needs it; with writing_lock */
-        size_t users;                   /* tasks inside a function of the transport; the last one frees */
 
         char *session_key; /* NULL: its sessions are not kept */
         struct ouro_tls_failure_info failure;

@@ -16,22 +16,6 @@ enum {
         BATCH_BYTES = 4 * 16384, /* encrypted before they are sent */
 };
 
-/* ---- who is inside ---- */
-
-static int enter(struct tls *tls)
-{
-        if (tls->closing)
-                return -EBADF;
-        tls->users++;
-        return 0;
-}
-
-static void leave(struct tls *tls)
-{
-        if (--tls->users == 0 && tls->closing)
-                tls_free(tls);
-}
-
 /* ---- reading ---- */
 
 /* What reading had to answer. If a writer is at work, it sends that, too. */
@@ -50,6 +34,7 @@ static int read_step(struct tls *tls, void *buf, size_t len, size_t *ret_n)
 {
         int step;
 
+        answer(tls); /* and what a write that was cut short has left */
         if (SSL_pending(tls->ssl) == 0 && !tls->end_below && !(SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN)) {
                 step = tls_fill(tls);
                 if (step < 0)
@@ -86,17 +71,13 @@ static ssize_t tls_read(void *self, void *buf, size_t len)
 {
         struct tls *tls = self;
         int saved_errno = errno;
-        ssize_t n = enter(tls);
+        ssize_t n = ouro_mutex_lock(&tls->reading_lock);
 
-        if (n < 0)
-                return n;
-        n = ouro_mutex_lock(&tls->reading_lock);
         if (n == 0) {
                 n = tls->closing ? -EBADF : read_locked(tls, buf, len);
                 ouro_mutex_unlock(&tls->reading_lock);
                 ouro_condition_notify_all(&tls->progress);
         }
-        leave(tls);
         errno = saved_errno;
         return n;
 }
@@ -106,18 +87,14 @@ static int tls_wait(void *self)
 {
         struct tls *tls = self;
         const void *data;
-        int error = enter(tls);
+        int error = ouro_mutex_lock(&tls->reading_lock);
 
-        if (error < 0)
-                return error;
-        error = ouro_mutex_lock(&tls->reading_lock);
         if (error == 0) {
                 if (!tls->broken && !tls->closing && SSL_pending(tls->ssl) == 0)
                         error = (int)ouro_stream_peek(tls->below, 1, &data);
                 ouro_mutex_unlock(&tls->reading_lock);
                 ouro_condition_notify_all(&tls->progress);
         }
-        leave(tls);
         return error > 0 || error == -ENODATA ? 0 : error;
 }
 
@@ -258,24 +235,13 @@ static ssize_t write_locked(struct tls *tls, struct pieces *pieces)
 
 static int lock_to_write(struct tls *tls)
 {
-        int error = enter(tls);
+        int error = ouro_mutex_lock(&tls->writing_lock);
 
-        if (error < 0)
-                return error;
-        error = ouro_mutex_lock(&tls->writing_lock);
         if (error == 0 && tls->closing) {
                 ouro_mutex_unlock(&tls->writing_lock);
                 error = -EBADF;
         }
-        if (error < 0)
-                leave(tls);
         return error;
-}
-
-static void unlock_to_write(struct tls *tls)
-{
-        ouro_mutex_unlock(&tls->writing_lock);
-        leave(tls);
 }
 
 static ssize_t tls_writev(void *self, const struct iovec *iov, int n)
@@ -288,7 +254,7 @@ static ssize_t tls_writev(void *self, const struct iovec *iov, int n)
         if (result == 0) {
                 result = write_locked(tls, &pieces);
                 OPENSSL_free(pieces.together);
-                unlock_to_write(tls);
+                ouro_mutex_unlock(&tls->writing_lock);
         }
         errno = saved_errno;
         return result;
@@ -302,7 +268,7 @@ static int tls_flush(void *self)
 
         if (error == 0) {
                 error = tls_drain(tls);
-                unlock_to_write(tls);
+                ouro_mutex_unlock(&tls->writing_lock);
         }
         errno = saved_errno;
         return error;
@@ -337,32 +303,47 @@ static int tls_shutdown(void *self)
                 error = tell_end(tls);
                 if (error == 0)
                         error = tls_drain(tls);
-                unlock_to_write(tls);
+                ouro_mutex_unlock(&tls->writing_lock);
         }
         errno = saved_errno;
         return error;
 }
 
 /* Who waits inside is woken by the closing of what is below. */
+static int close_below(struct tls *tls, bool whole)
+{
+        int error;
+
+        tls->closing = true;
+        error = whole ? ouro_stream_close(tls->below) : ouro_stream_abort(tls->below, false);
+        ouro_condition_notify_all(&tls->progress);
+        return error;
+}
+
 static int tls_close(void *self)
 {
         struct tls *tls = self;
         int saved_errno = errno, error = 0;
-        bool lost;
 
-        tls->users++;
         if (ouro_mutex_try_lock(&tls->writing_lock) == 0) {
                 tell_end(tls);
                 error = tls_has_out(tls) ? tls_drain_briefly(tls) : 0;
                 ouro_mutex_unlock(&tls->writing_lock);
         }
-        lost = error < 0 || tls_has_out(tls);
-        tls->closing = true;
-        error = lost ? ouro_stream_abort(tls->below, false) : ouro_stream_close(tls->below);
-        ouro_condition_notify_all(&tls->progress);
-        leave(tls);
+        error = close_below(tls, error == 0 && !tls_has_out(tls));
         errno = saved_errno;
         return error;
+}
+
+/* Without close_notify: the peer sees that it was cut off. */
+static int tls_abort(void *self)
+{
+        return close_below(self, false);
+}
+
+static void free_connection(void *self)
+{
+        tls_free(self);
 }
 
 static int tls_fd(void *self)
@@ -380,5 +361,7 @@ const struct ouro_transport tls_transport = {
         .close = tls_close,
         .fd = tls_fd,
         .wait = tls_wait,
+        .free = free_connection,
         .flush = tls_flush,
+        .abort = tls_abort,
 };

@@ -2,6 +2,9 @@
 #ifndef OURO_TESTS_TLS_ENDS_H
 #define OURO_TESTS_TLS_ENDS_H
 
+#include <errno.h>
+#include <openssl/err.h>
+
 #include "certificates.h"
 #include "support/in_loop.h"
 #include "support/leaks.h"
