@@ -6,7 +6,8 @@
 #include "tls/tls.h"
 
 enum {
-        BIO_TYPE_OURS = BIO_TYPE_SOURCE_SINK | 0x7e, /* BIO_get_new_index() has few, and loading us takes none */
+        BIO_TYPE_OURS =
+                BIO_TYPE_SOURCE_SINK | 0x7e, /* BIO_get_new_index() has few, and loading us takes none */
         FIRST_ROOM = 4096,
 };
 

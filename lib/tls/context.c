@@ -16,8 +16,8 @@ static int read_options(struct ouro_tls_context_options *own, const struct ouro_
         return options_read(own, sizeof *own, given);
 }
 
-/* OpenSSL cleans up at exit if it is not told otherwise, beneath threads that still use it. What is in use is the
- * process's until its end. Whoever initialized OpenSSL before us has decided that already. */
+/* OpenSSL cleans up at exit if it is not told otherwise, beneath threads that still use it. What is in use is
+ * the process's until its end. Whoever initialized OpenSSL before us has decided that already. */
 static int make_settings(const struct ouro_tls_context_options *given, struct tls_settings **ret_settings,
                          struct ouro_tls_context_options *ret_options)
 {

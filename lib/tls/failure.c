@@ -1,7 +1,7 @@
 /* failure.c - what OpenSSL says of a failure, as an errno and in words.
  *
- * Its queue of errors belongs to the thread, on which other tasks run too: it is emptied before the task that has
- * found something in it can be suspended. */
+ * Its queue of errors belongs to the thread, on which other tasks run too: it is emptied before the task that
+ * has found something in it can be suspended. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

@@ -82,7 +82,8 @@ static int send_some(struct tls *tls)
 {
         struct tls_bytes *sending = &tls->sending;
         uint64_t before = written_below(tls);
-        int error = ouro_stream_write(tls->below, sending->base + sending->start, sending->end - sending->start);
+        int error =
+                ouro_stream_write(tls->below, sending->base + sending->start, sending->end - sending->start);
 
         if (tls->closing)
                 return -EBADF;
@@ -118,7 +119,8 @@ int tls_drain_briefly(struct tls *tls)
 {
         int error = 0;
 
-        OURO_SHIELD {
+        OURO_SHIELD
+        {
                 OURO_TIMEOUT(brief_ns) {
                         error = tls_drain(tls);
                 }

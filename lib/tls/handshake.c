@@ -140,8 +140,9 @@ static int read_alert(struct tls *tls, int error)
         if (tls->broken || tls_fill(tls) < 0)
                 return error;
         ERR_clear_error();
-        return tls_settle(tls, SSL_read_ex(tls->ssl, &byte, 1, &n)) < 0 && tls->failure.alert >= 0 ? tls->broken
-                                                                                                   : error;
+        return tls_settle(tls, SSL_read_ex(tls->ssl, &byte, 1, &n)) < 0 && tls->failure.alert >= 0
+                       ? tls->broken
+                       : error;
 }
 
 static int open_stream(struct tls *tls, const struct ouro_tls_options *options, ouro_stream **ret_stream)

@@ -98,7 +98,8 @@ int tls_load_identities(struct tls_settings *settings, const struct ouro_tls_con
                 return -ENOMEM;
         settings->identity_count = options->identity_count;
         for (size_t i = 0; i < options->identity_count; i++) {
-                int error = load(settings, &settings->identities[i], &options->identities[i], options->failure);
+                int error =
+                        load(settings, &settings->identities[i], &options->identities[i], options->failure);
 
                 if (error < 0)
                         return error;
@@ -154,8 +155,8 @@ static int show(SSL *ssl, const struct tls_identity *identity)
         return SSL_use_cert_and_key(ssl, identity->certificate, identity->key, identity->chain, 1);
 }
 
-/* Of the identities for a name each kind of key can have one: the first. Nothing is known of the client's kinds
- * here; OpenSSL chooses among those that it is given. */
+/* Of the identities for a name each kind of key can have one: the first. Nothing is known of the client's
+ * kinds here; OpenSSL chooses among those that it is given. */
 int tls_show_identity(SSL *ssl, void *arg)
 {
         const struct tls_settings *settings = arg;

@@ -1,4 +1,5 @@
-/* info.c - what a connection has come to: versions, names, the peer's certificate, the reason of a failure. */
+/* info.c - what a connection has come to: versions, names, the peer's certificate, the reason of a failure.
+ */
 #include <openssl/objects.h>
 #include <string.h>
 
@@ -40,7 +41,8 @@ int ouro_tls_info(ouro_stream *stream, struct ouro_tls_info *ret_info)
                 return error;
         if (!tls->protocol) {
                 SSL_get0_alpn_selected(tls->ssl, &protocol, &protocol_len);
-                if (protocol_len > 0 && !(tls->protocol = OPENSSL_strndup((const char *)protocol, protocol_len)))
+                if (protocol_len > 0 &&
+                    !(tls->protocol = OPENSSL_strndup((const char *)protocol, protocol_len)))
                         return -ENOMEM;
         }
         *ret_info = (struct ouro_tls_info){
@@ -103,7 +105,8 @@ static char *name_text(const X509_NAME *name)
         return text_of(bio, bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0);
 }
 
-/* "DNS:example.org"; a zero byte in a name is shown as \0, so that nobody takes what stands before it for all. */
+/* "DNS:example.org"; a zero byte in a name is shown as \0, so that nobody takes what stands before it for
+ * all. */
 static bool print_text(BIO *bio, const char *kind, const ASN1_STRING *string)
 {
         const unsigned char *at = ASN1_STRING_get0_data(string);

@@ -1,8 +1,8 @@
 /* sessions.c - what a client can resume, by host.
  *
- * The most recent stands first. A session of TLS 1.3 is used once, so that those who watch cannot tell that two
- * connections are the same client's; one of TLS 1.2 stays. A few are kept for each host (a server sends two at a
- * time), many in all. */
+ * The most recent stands first. A session of TLS 1.3 is used once, so that those who watch cannot tell that
+ * two connections are the same client's; one of TLS 1.2 stays. A few are kept for each host (a server sends
+ * two at a time), many in all. */
 #include <string.h>
 
 #include "tls/tls.h"

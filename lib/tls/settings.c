@@ -1,7 +1,7 @@
 /* settings.c - an SSL_CTX, made of options.
  *
- * Settings do not change once they are made: reloading makes others, and connections hold those that they began
- * with. */
+ * Settings do not change once they are made: reloading makes others, and connections hold those that they
+ * began with. */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,7 +82,8 @@ static int set_protocols(struct tls_settings *settings, const struct ouro_tls_co
                 return 0;
         if (settings->side == OURO_TLS_SERVER)
                 SSL_CTX_set_alpn_select_cb(settings->ssl_ctx, choose_protocol, settings);
-        else if (SSL_CTX_set_alpn_protos(settings->ssl_ctx, settings->protocols, settings->protocols_bytes) != 0)
+        else if (SSL_CTX_set_alpn_protos(settings->ssl_ctx, settings->protocols, settings->protocols_bytes) !=
+                 0)
                 return -ENOMEM;
         return 0;
 }
@@ -176,7 +177,8 @@ static int open_key_log(struct tls_settings *settings, const struct ouro_tls_con
 
 /* ---- all of it ---- */
 
-/* Buffers go while a connection is idle. A chain is what its file holds: none is looked for at each handshake. */
+/* Buffers go while a connection is idle. A chain is what its file holds: none is looked for at each
+ * handshake. */
 static void set_modes(SSL_CTX *ctx)
 {
         SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
@@ -213,7 +215,8 @@ static int make_ssl_ctx(struct tls_settings *settings, const struct ouro_tls_con
 static int fill_in(struct tls_settings *settings, const struct ouro_tls_context_options *options)
 {
         int (*const steps[])(struct tls_settings *, const struct ouro_tls_context_options *) = {
-                make_ssl_ctx, set_versions, tls_trust, set_identities, set_protocols, set_sessions, open_key_log,
+                make_ssl_ctx,  set_versions, tls_trust,    set_identities,
+                set_protocols, set_sessions, open_key_log,
         };
         int error = 0;
 

@@ -1,7 +1,7 @@
 /* tls.h - what the files of this room share.
  *
- * The room stands on ouro.h alone: nothing of the library's hidden functions is used but options_read(), which is
- * compiled in once more. All memory is OpenSSL's (OPENSSL_malloc). */
+ * The room stands on ouro.h alone: nothing of the library's hidden functions is used but options_read(),
+ * which is compiled in once more. All memory is OpenSSL's (OPENSSL_malloc). */
 #ifndef OURO_TLS_TLS_H
 #define OURO_TLS_TLS_H
 
@@ -78,7 +78,7 @@ struct tls_sessions {
         size_t most;
 };
 
-SSL_SESSION *tls_session_take(struct tls_sessions *sessions, const char *key); /* NULL: none */
+SSL_SESSION *tls_session_take(struct tls_sessions *sessions, const char *key);               /* NULL: none */
 void tls_session_keep(struct tls_sessions *sessions, const char *key, SSL_SESSION *session); /* takes it */
 void tls_sessions_free(struct tls_sessions *sessions);
 
@@ -103,9 +103,9 @@ struct tls_bytes {
         size_t room;
 };
 
-/* No call of OpenSSL waits: it reads from a window on what the stream below has already, and writes to memory.
- * Filling the window and sending that memory is done outside of it, by one task each (reading_lock, writing_lock).
- * Whoever waits for one of the locks holds neither. */
+/* No call of OpenSSL waits: it reads from a window on what the stream below has already, and writes to
+ * memory. Filling the window and sending that memory is done outside of it, by one task each (reading_lock,
+ * writing_lock). Whoever waits for one of the locks holds neither. */
 struct tls {
         SSL *ssl;
         ouro_tls_context *context;

@@ -1,9 +1,9 @@
 /* transport.c - reading and writing through TLS.
  *
- * The reader takes records from below and hands out what was in them; on its way it may have to answer (new keys,
- * an alert). The writer encrypts and sends; once in a while it must wait for what only reading brings (a message
- * of the handshake that came in part). Either may end while the other goes on, and both when the stream is
- * closed. */
+ * The reader takes records from below and hands out what was in them; on its way it may have to answer (new
+ * keys, an alert). The writer encrypts and sends; once in a while it must wait for what only reading brings
+ * (a message of the handshake that came in part). Either may end while the other goes on, and both when the
+ * stream is closed. */
 #include <limits.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -12,7 +12,7 @@
 
 enum {
         RECORD_BYTES = 16384,
-        SMALL_PIECE = 4096,    /* of an iovec: shorter ones are put together in one record */
+        SMALL_PIECE = 4096,      /* of an iovec: shorter ones are put together in one record */
         BATCH_BYTES = 4 * 16384, /* encrypted before they are sent */
 };
 
@@ -35,7 +35,8 @@ static int read_step(struct tls *tls, void *buf, size_t len, size_t *ret_n)
         int step;
 
         answer(tls); /* and what a write that was cut short has left */
-        if (SSL_pending(tls->ssl) == 0 && !tls->end_below && !(SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN)) {
+        if (SSL_pending(tls->ssl) == 0 && !tls->end_below &&
+            !(SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN)) {
                 step = tls_fill(tls);
                 if (step < 0)
                         return step;

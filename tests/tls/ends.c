@@ -8,9 +8,11 @@ void ends_begin(void)
         OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL);
         authority = certificate_make(&(struct wanted){.name = "authority", .authority = true}, NULL);
         server_certificate = certificate_make(
-                &(struct wanted){.name = "server", .names = "DNS:server.test,DNS:*.many.test,IP:127.0.0.1"}, &authority);
+                &(struct wanted){.name = "server", .names = "DNS:server.test,DNS:*.many.test,IP:127.0.0.1"},
+                &authority);
         client_certificate = certificate_make(
-                &(struct wanted){.name = "client", .names = "DNS:client.test", .usage = "clientAuth"}, &authority);
+                &(struct wanted){.name = "client", .names = "DNS:client.test", .usage = "clientAuth"},
+                &authority);
         leaks_begin();
 }
 

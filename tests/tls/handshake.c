@@ -139,8 +139,8 @@ IN_LOOP(tls_handshake, no_cipher_in_common)
 static const char *const web[] = {"h2", "http/1.1"}, *const old_web[] = {"http/1.0", "http/1.1"},
                          *const mail[] = {"imap"};
 
-static struct ends agree(const char *const *client_names, size_t client_count, const char *const *server_names,
-                         size_t server_count)
+static struct ends agree(const char *const *client_names, size_t client_count,
+                         const char *const *server_names, size_t server_count)
 {
         struct ouro_tls_context_options client = client_options(), server = server_options();
         struct ends ends;
@@ -300,8 +300,9 @@ IN_LOOP(tls_handshake, chain_through_an_authority_between)
         struct certificate middle =
                 certificate_make(&(struct wanted){.name = "middle", .authority = true}, &authority);
         struct certificate leaf = certificate_make(
-                &(struct wanted){.name = "leaf",
-                                 .names = "DNS:server.test,IP:::1,URI:https://server.test/,email:who@server.test"},
+                &(struct wanted){
+                        .name = "leaf",
+                        .names = "DNS:server.test,IP:::1,URI:https://server.test/,email:who@server.test"},
                 &middle);
         struct ouro_tls_context_options options = server_options();
         struct ouro_tls_identity identity = identity_of(&leaf);
@@ -333,7 +334,8 @@ IN_LOOP(tls_handshake, chain_through_an_authority_between)
 
 IN_LOOP(tls_handshake, misuse_is_told_and_loses_nothing)
 {
-        struct ouro_tls_options wrong_size = {.size = 3}, for_clients = {.size = sizeof for_clients, .host = "x"},
+        struct ouro_tls_options wrong_size = {.size = 3},
+                                for_clients = {.size = sizeof for_clients, .host = "x"},
                                 empty = {.size = sizeof empty, .host = ""};
         ouro_stream *stream = NULL;
         struct ends ends;
@@ -413,7 +415,8 @@ static intptr_t cancelled(void *arg)
         ouro_stream *stream = NULL;
 
         ouro_cancel(ouro_self());
-        EQ(ouro_tls_connect(ends->client.context, ends->client.below, &ends->client.options, &stream), -ECANCELED);
+        EQ(ouro_tls_connect(ends->client.context, ends->client.below, &ends->client.options, &stream),
+           -ECANCELED);
         cr_assert_null(stream);
         return 0;
 }

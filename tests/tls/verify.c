@@ -41,25 +41,28 @@ static void check_certificate(const struct wanted *wanted, const struct certific
 
 IN_LOOP(tls_verify, expired)
 {
-        check_certificate(&(struct wanted){.names = "DNS:server.test", .from_s = -7200, .to_s = -3600}, &authority,
-                          X509_V_ERR_CERT_HAS_EXPIRED);
+        check_certificate(&(struct wanted){.names = "DNS:server.test", .from_s = -7200, .to_s = -3600},
+                          &authority, X509_V_ERR_CERT_HAS_EXPIRED);
         return 0;
 }
 
 IN_LOOP(tls_verify, not_yet_valid)
 {
-        check_certificate(&(struct wanted){.names = "DNS:server.test", .from_s = 3600, .to_s = 7200}, &authority,
-                          X509_V_ERR_CERT_NOT_YET_VALID);
+        check_certificate(&(struct wanted){.names = "DNS:server.test", .from_s = 3600, .to_s = 7200},
+                          &authority, X509_V_ERR_CERT_NOT_YET_VALID);
         return 0;
 }
 
 IN_LOOP(tls_verify, for_another_host)
 {
-        check_certificate(&(struct wanted){.names = "DNS:other.test"}, &authority, X509_V_ERR_HOSTNAME_MISMATCH);
+        check_certificate(&(struct wanted){.names = "DNS:other.test"}, &authority,
+                          X509_V_ERR_HOSTNAME_MISMATCH);
         check_certificate(&(struct wanted){.names = "DNS:server.test.evil.test"}, &authority,
                           X509_V_ERR_HOSTNAME_MISMATCH);
-        check_certificate(&(struct wanted){.names = "DNS:ser*.test"}, &authority, X509_V_ERR_HOSTNAME_MISMATCH);
-        check_certificate(&(struct wanted){.names = "DNS:*.test.test"}, &authority, X509_V_ERR_HOSTNAME_MISMATCH);
+        check_certificate(&(struct wanted){.names = "DNS:ser*.test"}, &authority,
+                          X509_V_ERR_HOSTNAME_MISMATCH);
+        check_certificate(&(struct wanted){.names = "DNS:*.test.test"}, &authority,
+                          X509_V_ERR_HOSTNAME_MISMATCH);
         /* The common name does not count where there are other names. */
         check_certificate(&(struct wanted){.name = "server.test", .names = "DNS:other.test"}, &authority,
                           X509_V_ERR_HOSTNAME_MISMATCH);
@@ -87,7 +90,8 @@ IN_LOOP(tls_verify, of_an_unknown_authority)
 /* Its name is that of one that is trusted. */
 IN_LOOP(tls_verify, of_an_authority_that_has_stolen_a_name)
 {
-        struct certificate other = certificate_make(&(struct wanted){.name = "authority", .authority = true}, NULL);
+        struct certificate other =
+                certificate_make(&(struct wanted){.name = "authority", .authority = true}, NULL);
         struct certificate faked = certificate_make(&(struct wanted){.names = "DNS:server.test"}, &other);
         struct ends ends = refused_server(&faked);
 
@@ -101,7 +105,8 @@ IN_LOOP(tls_verify, of_an_authority_that_has_stolen_a_name)
 
 IN_LOOP(tls_verify, of_one_that_is_no_authority)
 {
-        struct certificate faked = certificate_make(&(struct wanted){.names = "DNS:server.test"}, &server_certificate);
+        struct certificate faked =
+                certificate_make(&(struct wanted){.names = "DNS:server.test"}, &server_certificate);
         struct ouro_tls_context_options options = server_options();
         struct ouro_tls_identity identity = identity_of(&faked);
         char *chain = NULL;

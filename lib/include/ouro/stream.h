@@ -58,8 +58,8 @@ struct ouro_transport {
         void (*free)(void *self);    /* called last, when no other call is under way any more; NULL: close has
                                         done that, though a read or writev may be about to return */
         int (*flush)(void *self);    /* sends what writev took and has not sent yet; NULL: it keeps nothing */
-        int (*abort)(void *self);    /* as close, but the peer must not take this for the end of what was to be
-                                        sent: some is lost; NULL: close */
+        int (*abort)(void *self); /* as close, but the peer must not take this for the end of what was to be
+                                     sent: some is lost; NULL: close */
 };
 
 /**

@@ -2,7 +2,8 @@
  *
  *      ouro_tls_context *context;                                      once, for all connections
  *      struct ouro_tls_context_options trust = OURO_SIZED_(struct ouro_tls_context_options);
- *      ouro_tls_context_open(&trust, &context);                        a client that trusts what the system does
+ *      ouro_tls_context_open(&trust, &context);                        a client that trusts what the system
+ * does
  *
  *      struct ouro_tls_options peer = OURO_SIZED_(struct ouro_tls_options);
  *      peer.host = "example.org";                                      asked for, and verified
@@ -10,18 +11,17 @@
  *
  * Peers are verified unless an option that says "insecure" is set. A stream of TLS is used as any other:
  *
- *   Reading      0 is the end that the peer has declared. A connection that ended without that was cut off, by
- *                whomever: -ECONNRESET.
- *   Writing      ouro_stream_shutdown() tells the peer that no more will come, and leaves its side open.
- *   Closing      Tells the peer, if that needs no waiting for it, and closes what is below.
- *   Tasks        One may read while another writes. A connection belongs to the loop that made it.
- *   Errors       -EKEYREJECTED: the peer's certificate was refused, or there was none; -EACCES: the peer refused
- *                ours; -EPROTONOSUPPORT: nothing in common (version, cipher, application protocol); -EPROTO: what
+ *   Reading      0 is the end that the peer has declared. A connection that ended without that was cut off,
+ * by whomever: -ECONNRESET. Writing      ouro_stream_shutdown() tells the peer that no more will come, and
+ * leaves its side open. Closing      Tells the peer, if that needs no waiting for it, and closes what is
+ * below. Tasks        One may read while another writes. A connection belongs to the loop that made it.
+ *   Errors       -EKEYREJECTED: the peer's certificate was refused, or there was none; -EACCES: the peer
+ * refused ours; -EPROTONOSUPPORT: nothing in common (version, cipher, application protocol); -EPROTO: what
  *                came is not TLS, or broken; -ECONNRESET: cut off. Words: struct ouro_tls_failure_info.
  *
- * A handshake computes for about a millisecond (RSA more, elliptic curves less), during which its loop does nothing
- * else. OpenSSL's memory is the connections' memory: its hooks (CRYPTO_set_mem_functions) see all of it, and
- * ouro_set_allocator() only what streams take. */
+ * A handshake computes for about a millisecond (RSA more, elliptic curves less), during which its loop does
+ * nothing else. OpenSSL's memory is the connections' memory: its hooks (CRYPTO_set_mem_functions) see all of
+ * it, and ouro_set_allocator() only what streams take. */
 #ifndef OURO_TLS_H
 #define OURO_TLS_H
 
@@ -59,9 +59,9 @@ enum {
 
 /* Why a call failed, where an errno says too little. */
 struct ouro_tls_failure_info {
-        int error;       /* what the call returned */
-        int verify_code; /* X509_V_ERR_..., if our verification failed; else 0 */
-        int alert;       /* the TLS alert that the peer sent, or -1 */
+        int error;                          /* what the call returned */
+        int verify_code;                    /* X509_V_ERR_..., if our verification failed; else 0 */
+        int alert;                          /* the TLS alert that the peer sent, or -1 */
         char reason[OURO_TLS_REASON_BYTES]; /* "certificate has expired" and the like, or "" */
 };
 
@@ -82,20 +82,21 @@ struct ouro_tls_context_options {
         size_t size;             /* sizeof(struct ouro_tls_context_options) */
         enum ouro_tls_side side; /* default: client */
 
-        const char *ca_file; /* authorities to trust, PEM; all that are given count, and if none is, the system's do
-                                (for a server that asks for certificates one must be given) */
+        const char *ca_file; /* authorities to trust, PEM; all that are given count, and if none is, the
+                                system's do (for a server that asks for certificates one must be given) */
         const char *ca_dir;  /* a directory as c_rehash(1) makes it, read when needed, by blocking calls */
         const void *ca;      /* PEM */
         size_t ca_bytes;
-        const char *crl_file; /* certificates that their authorities took back, PEM: then there must be a list of the
-                                 peer's own authority */
+        const char *crl_file; /* certificates that their authorities took back, PEM: then there must be a list
+                                 of the peer's own authority */
         bool insecure_no_verification; /* INSECURE, a client's: whoever answers is taken for the peer */
 
-        const struct ouro_tls_identity *identities; /* a server has at least one, a client at most one. A server's first
-                                                       is for clients that ask for no name, or for none of its */
+        const struct ouro_tls_identity
+                *identities; /* a server has at least one, a client at most one. A server's first
+                                is for clients that ask for no name, or for none of its */
         size_t identity_count;
         enum ouro_tls_clients clients; /* a server's: whether they show a certificate */
-        bool refuse_unknown_names; /* a server's: clients that ask for a name it has not are refused */
+        bool refuse_unknown_names;     /* a server's: clients that ask for a name it has not are refused */
 
         const char *const *protocols; /* ALPN, best first: "h2", "http/1.1" */
         size_t protocol_count;
@@ -104,12 +105,12 @@ struct ouro_tls_context_options {
         const char *ciphers;         /* of TLS 1.2, as openssl-ciphers(1) reads them; default: OpenSSL's */
         const char *ciphersuites;    /* of TLS 1.3 */
 
-        size_t sessions;        /* kept for resumption, least recent forgotten; default 256 for a client, 20,480 for
-                                   a server */
-        bool no_sessions;       /* every handshake is a full one */
-        int64_t session_ns;     /* for how long one can be resumed; default 2 h */
-        const char *key_log_file; /* INSECURE, for debugging: the connections' secrets are appended, see SSLKEYLOGFILE
-                                     in wireshark */
+        size_t sessions;  /* kept for resumption, least recent forgotten; default 256 for a client, 20,480 for
+                             a server */
+        bool no_sessions; /* every handshake is a full one */
+        int64_t session_ns;       /* for how long one can be resumed; default 2 h */
+        const char *key_log_file; /* INSECURE, for debugging: the connections' secrets are appended, see
+                                     SSLKEYLOGFILE in wireshark */
         struct ouro_tls_failure_info *failure; /* filled in when the call fails; may be NULL */
 };
 
@@ -120,10 +121,9 @@ struct ouro_tls_context_options {
  *
  * Reads the files named, by blocking calls. Threads: from anywhere; a context may be used on several loops at
  * once. Returns:
- *  -EINVAL: a NULL, an unknown side, a server without identity, an option of the other side, an empty or too long
- *  protocol name, asking clients without an authority
- *  -ENOENT, -EACCES, -EISDIR: a file cannot be read, or another errno of open(2)
- *  -EBADMSG: a file or memory is not PEM, or holds nothing of what it should
+ *  -EINVAL: a NULL, an unknown side, a server without identity, an option of the other side, an empty or too
+ * long protocol name, asking clients without an authority -ENOENT, -EACCES, -EISDIR: a file cannot be read,
+ * or another errno of open(2) -EBADMSG: a file or memory is not PEM, or holds nothing of what it should
  *  -EKEYREJECTED: a key is not that of its certificate, or OpenSSL's security level forbids one
  *  -ENOTSUP: versions or ciphers that this OpenSSL has not
  *  -ENOMEM
@@ -136,9 +136,9 @@ OURO_API int ouro_tls_context_open(const struct ouro_tls_context_options *option
  * @context: open; connections that it has already stay as they are
  * @options: whole, as for ouro_tls_context_open(); of the same side
  *
- * After a failure everything is as it was. Sessions can be resumed across it, by clients whose certificate would not
- * be accepted any more, too: to forget sessions, open another context. Blocking, as opening is. Threads: from
- * anywhere, while others use the context.
+ * After a failure everything is as it was. Sessions can be resumed across it, by clients whose certificate
+ * would not be accepted any more, too: to forget sessions, open another context. Blocking, as opening is.
+ * Threads: from anywhere, while others use the context.
  *
  * Returns: 0, or as ouro_tls_context_open(); -EINVAL: another side.
  */
@@ -158,10 +158,10 @@ OURO_API int ouro_tls_context_close(ouro_tls_context *context);
 /* How one connection is made. Zero always means the default. */
 struct ouro_tls_options {
         size_t size;      /* sizeof(struct ouro_tls_options) */
-        const char *host; /* a client's: the name or numeric address that the server's certificate must have; names
-                             are asked for too (SNI) */
-        bool insecure_any_host; /* INSECURE, a client's: whoever has a certificate from a trusted authority may
-                                   answer; host, if given, is only asked for */
+        const char *host; /* a client's: the name or numeric address that the server's certificate must have;
+                             names are asked for too (SNI) */
+        bool insecure_any_host; /* INSECURE, a client's: whoever has a certificate from a trusted authority
+                                   may answer; host, if given, is only asked for */
         bool no_session;        /* a client's: begin anew */
         const char *const *protocols; /* instead of the context's, a client's */
         size_t protocol_count;
@@ -172,21 +172,18 @@ struct ouro_tls_options {
 /**
  * ouro_tls_connect - become a client on a stream that is connected
  * @context: a client's
- * @below: a stream of this loop; the new one owns it on success, the caller still on failure, when it is good for
- * nothing but ouro_stream_close()
+ * @below: a stream of this loop; the new one owns it on success, the caller still on failure, when it is good
+ * for nothing but ouro_stream_close()
  * @options: must say which host is expected, unless something insecure has been chosen
  * @ret_stream: to be closed by ouro_stream_close()
  *
  * With TLS 1.3 a server that refuses our certificate says so only after this: the first read tells -EACCES.
  *
  * Returns: 0 or
- *  -EKEYREJECTED: the server's certificate was refused: expired, for another host, of an unknown authority, for
- *  another purpose, taken back
- *  -EACCES: the server refused ours, or wants one
- *  -EPROTONOSUPPORT: no version, cipher or application protocol in common
- *  -EPROTO: what came is not TLS, or broken, or the server gave up for another reason
- *  -ECONNRESET: it ended in between
- *  -EINVAL: a NULL, a server's context, no host
+ *  -EKEYREJECTED: the server's certificate was refused: expired, for another host, of an unknown authority,
+ * for another purpose, taken back -EACCES: the server refused ours, or wants one -EPROTONOSUPPORT: no
+ * version, cipher or application protocol in common -EPROTO: what came is not TLS, or broken, or the server
+ * gave up for another reason -ECONNRESET: it ended in between -EINVAL: a NULL, a server's context, no host
  *  -EPERM: outside a loop, or below is another loop's
  *  -ECANCELED, -ETIME, -ENOMEM or an errno of the stream below
  */
@@ -240,7 +237,8 @@ OURO_API int ouro_tls_info(ouro_stream *stream, struct ouro_tls_info *ret_info);
 struct ouro_tls_peer_info {
         const char *subject; /* "CN=example.org,O=..." as RFC 2253 writes it */
         const char *issuer;
-        const char *const *names; /* subjectAltName: "DNS:example.org", "IP:127.0.0.1", "URI:...", "email:..." */
+        const char *const
+                *names; /* subjectAltName: "DNS:example.org", "IP:127.0.0.1", "URI:...", "email:..." */
         size_t name_count;
         unsigned char sha256[32]; /* of the certificate */
         int64_t not_before;       /* seconds since 1970 */
