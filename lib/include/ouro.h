@@ -29,6 +29,8 @@
 #include <sys/types.h>
 
 #ifdef __cplusplus
+#include <initializer_list> /* OURO_ARGV() */
+
 extern "C" {
 #endif
 
@@ -803,6 +805,8 @@ template <class T> inline T ouro_sized()
 #include "ouro/local.h"
 #include "ouro/job.h"
 #include "ouro/pool.h"
+#include "ouro/process.h"
+#include "ouro/terminal.h"
 #include "ouro/loops.h"
 
 #endif /* OURO_H */
