@@ -226,13 +226,18 @@ static void forget_closed(struct ring *ring, int fd)
                 ring_forget_fd(ring, fd);
 }
 
+static bool gives_descriptor(unsigned opcode)
+{
+        return opcode == IORING_OP_ACCEPT || opcode == IORING_OP_OPENAT || opcode == IORING_OP_OPENAT2;
+}
+
 /* The number of a closed descriptor is used anew at once, maybe by a completion of this very batch: it must
  * be known as open before any task runs. */
 static void note_descriptors(struct ring *ring, const struct op *op)
 {
         if (op->sqe.opcode == IORING_OP_CLOSE)
                 forget_closed(ring, op->sqe.fd);
-        else if ((op->sqe.opcode == IORING_OP_ACCEPT || op->sqe.opcode == IORING_OP_OPENAT) && op->res >= 0)
+        else if (op->res >= 0 && gives_descriptor(op->sqe.opcode))
                 ring_forget_fd(ring, op->res);
 }
 
