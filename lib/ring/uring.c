@@ -476,6 +476,7 @@ const struct backend backend_uring = {
         .name = "uring",
         .opens_without_waiting = true,
         .loses_position = true,
+        .multishot = true,
         .open = uring_open,
         .close = uring_close,
         .submit = uring_submit,
