@@ -11,6 +11,8 @@
 #include "task/poller.h"
 #include "task/task.h"
 
+enum { RECV_BUFFER_MOST_BYTES = 16 << 20 };
+
 static const int64_t SPIN_DEFAULT_NS = 20 * 1000;
 
 /* Nothing but operations that the kernel was asked to end, and does not: only they keep the run from ending.
@@ -212,6 +214,9 @@ static int check_options(const struct ouro_options *options)
         if (options->entries > 32768 || (unsigned)options->clock > OURO_CLOCK_VIRTUAL ||
             (unsigned)options->backend > OURO_BACKEND_EPOLL || options->drain_ns < 0 ||
             (options->interrupt & ~(unsigned)(OURO_INTERRUPT_SIGINT | OURO_INTERRUPT_SIGTERM)))
+                return -EINVAL;
+        if (options->without >= 2 * OURO_WITHOUT_FIXED || options->recv_buffers > 32768 ||
+            options->recv_buffer_bytes > RECV_BUFFER_MOST_BYTES)
                 return -EINVAL;
         if (options->stack_bytes &&
             (options->stack_bytes < STACK_MIN_BYTES || options->stack_bytes > STACK_MAX_BYTES))
