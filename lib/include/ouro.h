@@ -31,6 +31,8 @@
 #include <sys/uio.h>
 
 #ifdef __cplusplus
+#include <initializer_list> /* OURO_ARGV() */
+
 extern "C" {
 #endif
 
@@ -820,6 +822,8 @@ template <class T> inline T ouro_sized()
 #include "ouro/local.h"
 #include "ouro/job.h"
 #include "ouro/pool.h"
+#include "ouro/process.h"
+#include "ouro/terminal.h"
 #include "ouro/loops.h"
 
 #endif /* OURO_H */
