@@ -1,23 +1,25 @@
 /* ouro/tls.h - TLS on streams, for clients and servers. Of a library of its own: libouro-tls, over OpenSSL 3.
  *
- *      ouro_tls_context *context;                                      once, for all connections
+ *      ouro_tls_context *context;                                           once, for all connections
  *      struct ouro_tls_context_options trust = OURO_SIZED_(struct ouro_tls_context_options);
- *      ouro_tls_context_open(&trust, &context);                        a client that trusts what the system
+ *      ouro_tls_context_open(&trust, &context);                             a client, trusts as the system
  * does
  *
  *      struct ouro_tls_options peer = OURO_SIZED_(struct ouro_tls_options);
- *      peer.host = "example.org";                                      asked for, and verified
- *      ouro_tls_connect(context, below, &peer, &stream);               stream owns below from now on
+ *      peer.host = "example.org";                                           asked for, and verified
+ *      ouro_tls_connect(context, below, &peer, &stream);                    stream owns below from now on
  *
  * Peers are verified unless an option that says "insecure" is set. A stream of TLS is used as any other:
  *
- *   Reading      0 is the end that the peer has declared. A connection that ended without that was cut off,
- * by whomever: -ECONNRESET. Writing      ouro_stream_shutdown() tells the peer that no more will come, and
- * leaves its side open. Closing      Tells the peer, if that needs no waiting for it, and closes what is
- * below. Tasks        One may read while another writes. A connection belongs to the loop that made it.
- *   Errors       -EKEYREJECTED: the peer's certificate was refused, or there was none; -EACCES: the peer
- * refused ours; -EPROTONOSUPPORT: nothing in common (version, cipher, application protocol); -EPROTO: what
- *                came is not TLS, or broken; -ECONNRESET: cut off. Words: struct ouro_tls_failure_info.
+ *  - Reading: 0 is the end that the peer has declared. A connection that ended without that was cut off, by
+ *    whomever: -ECONNRESET.
+ *  - Writing: ouro_stream_shutdown() tells the peer that no more will come, and leaves its side open.
+ *  - Closing: tells the peer, if it need not be waited for, and closes what is below.
+ *    ouro_stream_abort() does not: the peer sees that it was cut off.
+ *  - Tasks: one may read while another writes. A connection belongs to the loop that made it.
+ *  - Errors: -EKEYREJECTED: the peer's certificate was refused, or there was none; -EACCES: the peer refused
+ *    ours; -EPROTONOSUPPORT: nothing in common (version, cipher, application protocol); -EPROTO: what came is
+ *    not TLS, or broken; -ECONNRESET: cut off. In words: struct ouro_tls_failure_info.
  *
  * A handshake computes for about a millisecond (RSA more, elliptic curves less), during which its loop does
  * nothing else. OpenSSL's memory is the connections' memory: its hooks (CRYPTO_set_mem_functions) see all of
