@@ -2,8 +2,7 @@
  *
  *      ouro_tls_context *context;                                           once, for all connections
  *      struct ouro_tls_context_options trust = OURO_SIZED_(struct ouro_tls_context_options);
- *      ouro_tls_context_open(&trust, &context);                             a client, trusts as the system
- * does
+ *      ouro_tls_context_open(&trust, &context);                             trusts what the system trusts
  *
  *      struct ouro_tls_options peer = OURO_SIZED_(struct ouro_tls_options);
  *      peer.host = "example.org";                                           asked for, and verified
