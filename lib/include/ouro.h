@@ -799,6 +799,7 @@ template <class T> inline T ouro_sized()
 #include "ouro/sync.h"
 #include "ouro/select.h"
 #include "ouro/signal.h"
+#include "ouro/serve.h"
 #include "ouro/info.h"
 #include "ouro/local.h"
 #include "ouro/job.h"

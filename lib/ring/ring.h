@@ -26,7 +26,8 @@ struct ring_slot {
 };
 
 enum {
-        FD_OPS = (1 << 26) - 1, /* operations under way on it */
+        FD_OPS = (1 << 25) - 1, /* operations under way on it */
+        FD_MOVED = 1 << 25,     /* bytes have gone through it since somebody took this away */
         FD_FILE = 1 << 26,      /* a regular file or a block device */
         FD_NO_FILE = 1 << 27,   /* neither; with none of the two, nobody has asked */
         FD_SEEKS = 1 << 28,     /* it has a position, and so takes offsets */
