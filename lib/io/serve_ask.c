@@ -190,6 +190,8 @@ int ouro_serve_address(const ouro_server *server, size_t i, char *ret_text, size
 
         if (fd < 0)
                 return fd;
+        if (!ret_text)
+                return -EINVAL;
         error = ouro_local_address(fd, &address);
         return error < 0 ? error : ouro_address_format(&address, ret_text, len);
 }

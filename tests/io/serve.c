@@ -3,10 +3,10 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include "support/leaks.h"
 #include "support/serving.h"
+#include "support/temp_dir.h"
 
-TestSuite(serve, .init = leaks_begin, .fini = leaks_end, .timeout = 120);
+TestSuite(serve, .init = temp_begin, .fini = temp_end, .timeout = 120);
 
 /* ---- serving ---- */
 
@@ -134,6 +134,89 @@ IN_LOOP(serve, tasks_of_a_handler_know_their_server)
         EQ(serving.notes[1], (intptr_t)serving.server);
         EQ(ouro_close(fd), 0);
         EQ(serving_end(&serving), 0);
+        return 0;
+}
+
+IN_LOOP(serve, path_of_a_unix_socket_is_removed_and_no_other)
+{
+        struct serving serving = SERVING(says_hello);
+
+        serving.at = "unix:ours";
+        serving_begin(&serving);
+        EQ(access("ours", F_OK), 0);
+        EQ(serving_end(&serving), 0);
+        EQ(access("ours", F_OK), -1);
+
+        serving = (struct serving)SERVING(says_hello);
+        serving.at = "unix:ours";
+        serving_begin(&serving);
+        EQ(unlink("ours"), 0);
+        int other = ouro_listen("unix:ours");
+
+        EQ(serving_end(&serving), 0);
+        EQ(access("ours", F_OK), 0);
+        EQ(ouro_close(other), 0);
+        return 0;
+}
+
+/* Of a loop of its own. */
+struct half {
+        struct ouro_listen_options listen;
+        const char *address;
+        ouro_loop *loop;
+        struct serving serving;
+};
+
+static intptr_t serves_a_half(void *arg)
+{
+        struct half *half = arg;
+
+        half->serving = (struct serving)SERVING(says_hello);
+        half->serving.at = half->address;
+        half->serving.options.listen = &half->listen;
+        serving_begin(&half->serving);
+        return 0;
+}
+
+static intptr_t ends_a_half(void *arg)
+{
+        struct half *half = arg;
+        intptr_t accepted = (intptr_t)serving_stats(&half->serving).accepted, result;
+
+        result = serving_end(&half->serving);
+        return result < 0 ? result : accepted;
+}
+
+/* Both are closed before they end: a connection belongs to the one whose queue it is in. */
+IN_LOOP(serve, servers_of_several_loops_share_a_port)
+{
+        enum { CLIENTS = 64 };
+        struct half halves[2] = {{.address = NULL}, {.address = NULL}};
+        ouro_loops *loops;
+        char buf[8];
+
+        struct ouro_loops_options options = OURO_LOOPS_OPTIONS_INIT;
+        options.count = 2;
+        EQ(ouro_loops_open(&options, &loops), 0);
+        for (unsigned i = 0; i < 2; i++) {
+                halves[i].listen.size = sizeof halves[i].listen;
+                halves[i].listen.flags = OURO_LISTEN_REUSE_PORT;
+                halves[i].address = i ? halves[0].serving.address : NULL;
+                halves[i].loop = ouro_loops_at(loops, i);
+                EQ(ouro_run_on(halves[i].loop, serves_a_half, &halves[i]), 0);
+        }
+        for (int i = 0; i < CLIENTS; i++) {
+                int fd = serving_dial(&halves[0].serving);
+
+                EQ(ouro_recv_all(fd, buf, 5, NULL), 0);
+                EQ(ouro_close(fd), 0);
+        }
+        intptr_t first = ouro_run_on(halves[0].loop, ends_a_half, &halves[0]);
+        intptr_t second = ouro_run_on(halves[1].loop, ends_a_half, &halves[1]);
+
+        cr_assert(first > 0 && second > 0, "%zd and %zd", (ssize_t)first, (ssize_t)second);
+        EQ(first + second, CLIENTS);
+        EQ(ouro_loops_close(loops, OURO_CLOSE_WAIT, OURO_FOREVER), 0);
         return 0;
 }
 

@@ -155,12 +155,11 @@ OURO_API int ouro_serve_stats(const ouro_server *server, struct ouro_serve_stats
  * ouro_serve_address - an address that a server listens on
  * @server: as given to on_ready, or from ouro_serve_self()
  * @i: from 0: that of the call first, then addresses, then listeners
- * @ret_text: as ouro_dial() takes it, with the port that the kernel chose; of a server for all hosts it is
- * "tcp:[::]:PORT". May be NULL if len is 0
- * @len: bytes at ret_text; what does not fit is cut off
+ * @ret_text: as ouro_dial() takes it, with the port that the kernel chose
+ * @len: bytes at ret_text; OURO_ADDRESS_TEXT are always enough
  *
- * Returns: the bytes of the whole text, without its end; -ENOENT: there is no such address; -EINVAL: NULL;
- * -EPERM: another loop's.
+ * Returns: the length without the NUL; -ENOENT: there is no such address, or the server listens no more;
+ * -ENOSPC, -EILSEQ, -EAFNOSUPPORT: as ouro_address_format(); -EINVAL: NULL; -EPERM: another loop's.
  */
 OURO_API int ouro_serve_address(const ouro_server *server, size_t i, char *ret_text, size_t len);
 
