@@ -794,6 +794,7 @@ template <class T> inline T ouro_sized()
 
 #include "ouro/group.h"
 #include "ouro/io.h"
+#include "ouro/transfer.h"
 #include "ouro/net.h"
 #include "ouro/channel.h"
 #include "ouro/broadcast.h"
