@@ -12,7 +12,7 @@
 #include "base/options.h"
 #include "io/serve.h"
 
-enum { STACK_LEAST = STACK_MIN_BYTES };
+enum { STACK_LEAST = STACK_MIN_BYTES, STREAM_BYTES = 64 * 1024 };
 
 static const int64_t DRAIN_DEFAULT_NS = OURO_SEC(30);
 
@@ -33,11 +33,24 @@ static bool out_of_range(const struct ouro_serve_options *options)
         return options->idle_ns < 0 || options->total_ns < 0 || (options->signals & ~known);
 }
 
+/* Of a connection's streams: the upgraded one has as much again. */
+static size_t buffer_bytes(const struct ouro_server *server)
+{
+        const struct ouro_stream_options *given = server->options.stream;
+        size_t read_bytes = given && given->read_bytes ? given->read_bytes : STREAM_BYTES;
+        size_t write_bytes = given && given->write_bytes ? given->write_bytes : STREAM_BYTES;
+
+        if (!server->fn)
+                return 0;
+        return (read_bytes + write_bytes) * (server->options.upgrade ? 2 : 1);
+}
+
 static size_t connection_bytes(const struct ouro_server *server)
 {
         size_t stack = server->options.stack_bytes;
 
-        return (stack ? stack : server->loop->sched.stacks.stack_bytes) + sizeof(struct connection);
+        return (stack ? stack : server->loop->sched.stacks.stack_bytes) + sizeof(struct connection) +
+               buffer_bytes(server);
 }
 
 /* How many connections may be open at once. 0: not even one. */
@@ -271,6 +284,13 @@ int ouro_serve_fd(const char *address, ouro_serve_fd_fn *fn, void *arg,
                   const struct ouro_serve_options *options)
 {
         struct ouro_server server = {.fd_fn = fn, .arg = arg};
+
+        return fn ? serve(address, &server, options) : -EINVAL;
+}
+
+int ouro_serve(const char *address, ouro_serve_fn *fn, void *arg, const struct ouro_serve_options *options)
+{
+        struct ouro_server server = {.fn = fn, .arg = arg};
 
         return fn ? serve(address, &server, options) : -EINVAL;
 }

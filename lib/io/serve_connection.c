@@ -112,11 +112,54 @@ static void forget(struct connection *connection)
 
 /* ---- its task ---- */
 
-static intptr_t handle(const struct connection *connection)
+/* The number may be another file's from now on: nothing is to be looked at there. */
+static int take_fd(struct connection *connection)
+{
+        int fd = connection->fd;
+
+        connection->fd = -1;
+        return fd;
+}
+
+static intptr_t handle_fd(struct connection *connection)
 {
         const struct ouro_server *server = connection->server;
+        intptr_t result = server->fd_fn(connection->fd, server->arg);
 
-        return server->fd_fn(connection->fd, server->arg);
+        ouro_close(take_fd(connection));
+        return result;
+}
+
+/* On the stream that the handler is to have. */
+static intptr_t handle_on(const struct ouro_server *server, ouro_stream *stream)
+{
+        intptr_t result = server->fn(stream, server->arg);
+        int error = result >= 0 ? ouro_stream_flush(stream) : 0;
+
+        return error < 0 ? error : result;
+}
+
+static intptr_t handle_upgraded(const struct ouro_server *server, ouro_stream **inout_stream)
+{
+        int error = server->options.upgrade(*inout_stream, server->options.upgrade_arg, inout_stream);
+
+        return error < 0 ? error : handle_on(server, *inout_stream);
+}
+
+static intptr_t handle_stream(struct connection *connection)
+{
+        const struct ouro_server *server = connection->server;
+        ouro_stream *stream;
+        intptr_t result = ouro_stream_open(connection->fd, server->options.stream, &stream);
+
+        if (result < 0) {
+                ouro_close(take_fd(connection));
+                return result;
+        }
+        result = server->options.upgrade ? handle_upgraded(server, &stream) : handle_on(server, stream);
+        take_fd(connection);
+        ouro_stream_close(stream);
+        return result;
 }
 
 static intptr_t serve_one(void *arg)
@@ -128,9 +171,8 @@ static intptr_t serve_one(void *arg)
         int expired;
 
         ouro_scope_open(&connection->limits, total_ns ? total_ns : OURO_FOREVER, NULL);
-        result = handle(connection);
+        result = server->fn ? handle_stream(connection) : handle_fd(connection);
         expired = ouro_scope_close(&connection->limits);
-        ouro_close(connection->fd);
         count_end(server, result, expired == 1);
         forget(connection);
         return 0;

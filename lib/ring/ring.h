@@ -104,6 +104,13 @@ int ring_fd_error(int fd);
 /* It has been closed: what was known of it holds no more. */
 void ring_forget_fd(struct ring *ring, int fd);
 
+/* Bytes have gone through it, by something else than an operation. */
+static inline void ring_note_moved(struct ring *ring, int fd)
+{
+        if (fd >= 0 && (uint32_t)fd < ring->fds_len)
+                ring->fds[fd] |= FD_MOVED;
+}
+
 /* FD_FILE, FD_NO_FILE or FD_NO_FILE | FD_PIPE, remembered for its word; anew: as it is now, for somebody may
  * have closed it behind our back. Less than zero: -EBADF, also for one that is being closed; -ENOMEM. */
 int ring_fd_kind(struct ring *ring, int fd, bool anew);

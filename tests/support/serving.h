@@ -19,7 +19,8 @@ enum { SERVING_NOTES = 64 };
 
 struct serving {
         struct ouro_serve_options options;
-        ouro_serve_fd_fn *fn;
+        ouro_serve_fd_fn *fn; /* one of the two */
+        ouro_serve_fn *stream_fn;
         const char *at; /* NULL: a port of the kernel's choice */
         ouro_server *server;
         ouro_task task;
@@ -33,6 +34,11 @@ struct serving {
 #define SERVING(handler)                                                                                     \
         {                                                                                                    \
                 .options = OURO_SERVE_OPTIONS_INIT, .fn = (handler)                                          \
+        }
+
+#define SERVING_STREAMS(handler)                                                                             \
+        {                                                                                                    \
+                .options = OURO_SERVE_OPTIONS_INIT, .stream_fn = (handler)                                   \
         }
 
 static inline void serving_note(struct serving *serving, intptr_t note)
@@ -63,8 +69,13 @@ static inline int serving_is_ready(ouro_server *server, void *arg)
 static inline intptr_t serving_body(void *arg)
 {
         struct serving *serving = arg;
-        int result = ouro_serve_fd(serving->at ? serving->at : "tcp:127.0.0.1:0", serving->fn, serving,
-                                   &serving->options);
+        const char *at = serving->at ? serving->at : "tcp:127.0.0.1:0";
+        int result;
+
+        if (serving->stream_fn)
+                result = ouro_serve(at, serving->stream_fn, serving, &serving->options);
+        else
+                result = ouro_serve_fd(at, serving->fn, serving, &serving->options);
 
         ouro_event_set(&serving->ready);
         return result;

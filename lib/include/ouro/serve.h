@@ -67,6 +67,12 @@ struct ouro_serve_options {
         bool stop_on_failure; /* the first handler that failed ends the server, with its error */
         size_t stack_bytes;   /* of the connections' tasks; default: that of the run */
         const char *name;     /* of these tasks, borrowed meanwhile; default: "connection" */
+        const struct ouro_stream_options *stream; /* of the connections' streams */
+        /* Turns the stream of a connection into the one that its handler gets, as ouro_tls_upgrade() does:
+         * called before the handler, in the same task, within the limits. The new stream owns the one below.
+         * Less than zero: the connection has failed, and below is as it was. Default: none */
+        int (*upgrade)(ouro_stream *below, void *upgrade_arg, ouro_stream **ret_stream);
+        void *upgrade_arg;
         /* Called once all addresses are listened on, by the task that called ouro_serve(), with its arg. Less
          * than zero ends the server, with that error. Default: none */
         int (*on_ready)(ouro_server *server, void *arg);
@@ -75,12 +81,29 @@ struct ouro_serve_options {
 #define OURO_SERVE_OPTIONS_INIT OURO_SIZED_(struct ouro_serve_options)
 
 /**
+ * ouro_serve - serve connections as streams
+ * @address: to listen on, see ouro_listen(); NULL: only those of the options
+ * @fn: called for each connection, in a task of its own, with a stream that it is lent. When it has returned,
+ * the stream is closed; with a result of zero or more it is flushed first, and an error of that is the
+ * result.
+ * @arg: passed to it
+ * @options: see struct ouro_serve_options; NULL for the defaults. Read before the call waits; what they point
+ * to is borrowed until it returns.
+ *
+ * Waits until the server has been told to stop, and has ended.
+ *
+ * Returns: as ouro_serve_fd().
+ */
+OURO_API int ouro_serve(const char *address, ouro_serve_fn *fn, void *arg,
+                        const struct ouro_serve_options *options);
+
+/**
  * ouro_serve_fd - serve connections by their descriptors
  * @address: to listen on, see ouro_listen(); NULL: only those of the options
  * @fn: called for each connection, in a task of its own. The descriptor is closed when it has returned
  * @arg: passed to it
- * @options: see struct ouro_serve_options; NULL for the defaults. Read before the call waits; addresses and
- * listeners are borrowed until it returns.
+ * @options: see struct ouro_serve_options; NULL for the defaults. Read before the call waits; what they point
+ * to is borrowed until it returns. Those for streams are passed over.
  *
  * The name of a unix socket that it has made is removed when it stops listening.
  *
