@@ -54,7 +54,7 @@ struct ouro_server {
         struct ouro_event changed; /* a connection has ended, or there is more hurry */
         struct loop_timer sweep;   /* looks for idle connections */
         size_t most;               /* connections at once */
-        struct ouro_serve_stats stats;
+        struct ouro_serve_counts stats;
         int64_t failure_told_ns;
         uint64_t failures_untold;
         int error;     /* that ends it */

@@ -157,17 +157,17 @@ static int refuse(const struct ouro_server *server)
         return loop_here() == server->loop ? 0 : -EPERM;
 }
 
-int ouro_serve_stats(const ouro_server *server, struct ouro_serve_stats *ret_stats)
+int ouro_serve_stats(const ouro_server *server, struct ouro_serve_counts *ret_counts)
 {
         int error = refuse(server);
         size_t size;
 
         if (error < 0)
                 return error;
-        if (!ret_stats || ret_stats->size < sizeof size)
+        if (!ret_counts || ret_counts->size < sizeof size)
                 return -EINVAL;
-        size = ret_stats->size < sizeof server->stats ? ret_stats->size : sizeof server->stats;
-        memcpy((char *)ret_stats + sizeof size, (const char *)&server->stats + sizeof size,
+        size = ret_counts->size < sizeof server->stats ? ret_counts->size : sizeof server->stats;
+        memcpy((char *)ret_counts + sizeof size, (const char *)&server->stats + sizeof size,
                size - sizeof size);
         return 0;
 }

@@ -547,7 +547,7 @@ IN_LOOP(serve, failed_handler_is_told_of_and_the_others_go_on)
         expect_end(bad);
         expect_echo(good, "g");
         expect_end(good);
-        struct ouro_serve_stats stats = serving_stats(&serving);
+        struct ouro_serve_counts stats = serving_stats(&serving);
 
         EQ(stats.failed, 1);
         EQ(stats.served, 1);
@@ -664,7 +664,7 @@ IN_LOOP(serve, listeners_that_are_none_are_refused)
 
 IN_LOOP(serve, asking_nobody_is_refused)
 {
-        struct ouro_serve_stats stats = OURO_SERVE_STATS_INIT;
+        struct ouro_serve_counts stats = OURO_SERVE_COUNTS_INIT;
         struct serving serving = SERVING(serving_echo);
 
         EQ(ouro_serve_stop(NULL), -EINVAL);
@@ -682,7 +682,7 @@ IN_LOOP(serve, asking_nobody_is_refused)
 
 static void *asks_from_a_thread(void *arg)
 {
-        struct ouro_serve_stats stats = OURO_SERVE_STATS_INIT;
+        struct ouro_serve_counts stats = OURO_SERVE_COUNTS_INIT;
         struct serving *serving = arg;
 
         cr_assert_eq(ouro_serve_stats(serving->server, &stats), -EPERM);

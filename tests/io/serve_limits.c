@@ -29,7 +29,7 @@ IN_LOOP(serve_limits, further_connections_wait_until_one_has_ended)
         EQ(buf[0], 'c');
         EQ(ouro_close(fds[1]), 0);
         EQ(ouro_close(fds[2]), 0);
-        struct ouro_serve_stats stats = serving_stats(&serving);
+        struct ouro_serve_counts stats = serving_stats(&serving);
 
         EQ(stats.most_open, 2);
         EQ(stats.refused, 0);

@@ -105,9 +105,9 @@ static inline intptr_t serving_end(struct serving *serving)
         return ouro_await(serving->task);
 }
 
-static inline struct ouro_serve_stats serving_stats(const struct serving *serving)
+static inline struct ouro_serve_counts serving_stats(const struct serving *serving)
 {
-        struct ouro_serve_stats stats = OURO_SERVE_STATS_INIT;
+        struct ouro_serve_counts stats = OURO_SERVE_COUNTS_INIT;
 
         EQ(ouro_serve_stats(serving->server, &stats), 0);
         return stats;

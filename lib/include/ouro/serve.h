@@ -34,7 +34,7 @@ extern "C" {
 typedef struct ouro_server ouro_server;
 typedef struct ouro_stream ouro_stream;
 
-/* Serves one connection. Less than zero: it failed. See struct ouro_serve_stats for what that leads to. */
+/* Serves one connection. Less than zero: it failed. See struct ouro_serve_counts for what that leads to. */
 typedef intptr_t ouro_serve_fn(ouro_stream *stream, void *arg);
 typedef intptr_t ouro_serve_fd_fn(int fd, void *arg);
 
@@ -147,9 +147,9 @@ OURO_API ouro_server *ouro_serve_self(void);
  */
 OURO_API bool ouro_serve_stopping(void);
 
-/* What has happened in a server. Begin with OURO_SERVE_STATS_INIT. */
-struct ouro_serve_stats {
-        size_t size;       /* sizeof(struct ouro_serve_stats), set by the caller */
+/* What has happened in a server. Begin with OURO_SERVE_COUNTS_INIT. */
+struct ouro_serve_counts {
+        size_t size;       /* sizeof(struct ouro_serve_counts), set by the caller */
         size_t open;       /* connections now */
         size_t most_open;  /* at once, so far */
         uint64_t accepted; /* in all, also those refused */
@@ -163,16 +163,16 @@ struct ouro_serve_stats {
         uint64_t back_offs; /* times it was short of descriptors or memory */
 };
 
-#define OURO_SERVE_STATS_INIT OURO_SIZED_(struct ouro_serve_stats)
+#define OURO_SERVE_COUNTS_INIT OURO_SIZED_(struct ouro_serve_counts)
 
 /**
  * ouro_serve_stats - what has happened in a server so far
  * @server: as given to on_ready, or from ouro_serve_self()
- * @ret_stats: its size set; the rest is filled in
+ * @ret_counts: its size set; the rest is filled in
  *
  * Returns: 0; -EINVAL: NULL, or the size is not set; -EPERM: another loop's.
  */
-OURO_API int ouro_serve_stats(const ouro_server *server, struct ouro_serve_stats *ret_stats);
+OURO_API int ouro_serve_stats(const ouro_server *server, struct ouro_serve_counts *ret_counts);
 
 /**
  * ouro_serve_address - an address that a server listens on
