@@ -71,7 +71,7 @@ static intptr_t do_copy(void *arg)
 /* Counted for fd_out; fd_in may be closed under it, as it may be under copy_file_range(2). */
 ssize_t ouro_copy_file_range(int fd_in, off_t *inout_in, int fd_out, off_t *inout_out, size_t len)
 {
-        struct copy_call call = {fd_in, inout_in, fd_out, inout_out,
+        struct copy_call call = {fd_in, fd_out, inout_in, inout_out,
                                  len < COPY_MOST_BYTES ? len : COPY_MOST_BYTES};
 
         if (fd_in < 0 || fd_out < 0)

@@ -32,8 +32,8 @@ int ouro_truncate(const char *path, off_t length)
         return (int)op_call_on(-1, "truncate", do_truncate, &call);
 }
 
-/* len goes into the entry whole where there is room for 64 bits of it. */
-static int carry_out(unsigned opcode, int fd, off_t offset, unsigned len, unsigned flags)
+/* liburing's own functions for these take offsets of a type that changes with its version. */
+static int carry_out(unsigned opcode, int fd, off_t offset, __u64 addr, unsigned len, unsigned flags)
 {
         struct op op;
         struct io_uring_sqe *sqe = op_begin(&op);
@@ -41,6 +41,7 @@ static int carry_out(unsigned opcode, int fd, off_t offset, unsigned len, unsign
         sqe->opcode = (__u8)opcode;
         sqe->fd = fd;
         sqe->off = (__u64)offset;
+        sqe->addr = addr;
         sqe->len = len;
         sqe->rw_flags = (int)flags; /* one field, whatever its name */
         return (int)op_wait(&op);
@@ -52,17 +53,14 @@ int ouro_ftruncate(int fd, off_t length)
                 return -EBADF;
         if (length < 0)
                 return -EINVAL;
-        return carry_out(IORING_OP_FTRUNCATE, fd, length, 0, 0);
+        return carry_out(IORING_OP_FTRUNCATE, fd, length, 0, 0, 0);
 }
 
 int ouro_fallocate(int fd, int mode, off_t offset, off_t length)
 {
-        struct op op;
-
         if (fd < 0)
                 return -EBADF;
-        io_uring_prep_fallocate(op_begin(&op), fd, mode, (__u64)offset, (__u64)length);
-        return (int)op_wait(&op);
+        return carry_out(IORING_OP_FALLOCATE, fd, offset, (__u64)length, (unsigned)mode, 0);
 }
 
 /* A range that an entry has no room for: its length has 32 bits there. */
@@ -90,7 +88,7 @@ int ouro_fadvise(int fd, off_t offset, off_t length, int advice)
                 return -EINVAL;
         if (length > UINT32_MAX)
                 return (int)op_call_on(fd, "fadvise", do_fadvise, &call);
-        return carry_out(IORING_OP_FADVISE, fd, offset, (unsigned)length, (unsigned)advice);
+        return carry_out(IORING_OP_FADVISE, fd, offset, 0, (unsigned)length, (unsigned)advice);
 }
 
 static intptr_t do_sync_file_range(void *arg)
@@ -110,7 +108,7 @@ int ouro_sync_file_range(int fd, off_t offset, off_t length, unsigned flags)
                 return -EINVAL;
         if (length > UINT32_MAX)
                 return (int)op_call_on(fd, "sync_file_range", do_sync_file_range, &call);
-        return carry_out(IORING_OP_SYNC_FILE_RANGE, fd, offset, (unsigned)length, flags);
+        return carry_out(IORING_OP_SYNC_FILE_RANGE, fd, offset, 0, (unsigned)length, flags);
 }
 
 /* ---- direct I/O ---- */
@@ -153,18 +151,18 @@ int ouro_direct_alignment(int fd, size_t *ret_memory, size_t *ret_offset)
         return 0;
 }
 
+/* Not by posix_memalign(): gcc takes it to leave errno as it is, and drops what puts it back. */
 void *ouro_aligned_alloc(size_t alignment, size_t bytes)
 {
         int saved_errno = errno;
-        void *buf = NULL;
+        void *buf;
 
         if (alignment == 0 || (alignment & (alignment - 1)) || bytes > SIZE_MAX - alignment)
                 return NULL;
         if (alignment < sizeof(void *))
                 alignment = sizeof(void *);
         bytes = (bytes + alignment - 1) & ~(alignment - 1);
-        if (posix_memalign(&buf, alignment, bytes ? bytes : alignment) != 0)
-                buf = NULL;
+        buf = aligned_alloc(alignment, bytes ? bytes : alignment);
         errno = saved_errno;
         return buf;
 }

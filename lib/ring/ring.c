@@ -27,6 +27,7 @@ int ring_open(struct ring *ring, struct sched *sched, const struct backend *back
         ring->sched = sched;
         ring->backend = backend;
         ring->kernel = config->kernel;
+        ring->without = config->without;
         list_init(&ring->pending);
         list_init(&ring->cancels);
         list_init(&ring->closers);
@@ -114,14 +115,13 @@ static int count_fd(struct ring *ring, const struct op *op, struct ring_slot *sl
         return error;
 }
 
-int ring_hold_fd(struct ring *ring, struct fd_hold *hold, int fd, struct op *op)
+int ring_hold_fd(struct ring *ring, struct fd_hold *hold, int fd)
 {
         int error = count_one(ring, fd);
 
         if (error < 0)
                 return error;
         hold->fd = fd;
-        hold->op = op;
         list_push(&ring->holds, &hold->link);
         return 0;
 }
@@ -250,7 +250,6 @@ static void end_op(struct ring *ring, struct op *op, uint32_t index)
                 list_del(&op->link);
         }
         op->state = OP_IDLE;
-        note_descriptors(ring, op);
         ring->in_flight -= !op->internal;
         if (slot->fd >= 0)
                 uncount(ring, slot->fd);
@@ -258,6 +257,22 @@ static void end_op(struct ring *ring, struct op *op, uint32_t index)
         slot->generation++;
         slot->next_free = ring->free_slot;
         ring->free_slot = index;
+}
+
+/* By these, bytes go through a descriptor. */
+enum { SEND_ZC = 47, SENDMSG_ZC = 48 }; /* newer than some headers */
+static const uint64_t moves_bytes = 1ull << IORING_OP_READV | 1ull << IORING_OP_WRITEV |
+                                    1ull << IORING_OP_SENDMSG | 1ull << IORING_OP_RECVMSG |
+                                    1ull << IORING_OP_READ | 1ull << IORING_OP_WRITE |
+                                    1ull << IORING_OP_SEND | 1ull << IORING_OP_RECV |
+                                    1ull << IORING_OP_SPLICE | 1ull << SEND_ZC | 1ull << SENDMSG_ZC;
+
+static inline void note_movement(struct ring *ring, const struct op *op, uint32_t index)
+{
+        int fd = ring->slots[index].fd;
+
+        if (op->res > 0 && fd >= 0 && op->sqe.opcode < 64 && (moves_bytes >> op->sqe.opcode & 1))
+                ring->fds[fd] |= FD_MOVED;
 }
 
 void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t flags)
@@ -270,6 +285,8 @@ void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t 
         }
         op->res = res;
         op->flags = flags;
+        note_movement(ring, op, (uint32_t)user_data);
+        note_descriptors(ring, op);
         if (!(flags & IORING_CQE_F_MORE))
                 end_op(ring, op, (uint32_t)user_data);
         op->complete(ring, op);
@@ -309,8 +326,13 @@ void ring_cancel_fd(struct ring *ring, int fd)
                 struct fd_hold *hold = container_of(node, struct fd_hold, link);
 
                 if (hold->fd == fd)
-                        cancel_for_close(ring, hold->op);
+                        hold->closing(ring, hold);
         }
+}
+
+void fd_hold_ends_op(struct ring *ring, struct fd_hold *hold)
+{
+        cancel_for_close(ring, hold->op);
 }
 
 bool ring_all_cancelled(const struct ring *ring)
