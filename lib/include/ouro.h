@@ -797,6 +797,7 @@ template <class T> inline T ouro_sized()
 #include "ouro/group.h"
 #include "ouro/io.h"
 #include "ouro/stream.h"
+#include "ouro/relay.h"
 #include "ouro/transfer.h"
 #include "ouro/net.h"
 #include "ouro/channel.h"

@@ -193,7 +193,7 @@ int ouro_stream_info(const ouro_stream *stream, struct ouro_stream_counts *ret_c
 
 void stream_free_if_left(ouro_stream *stream)
 {
-        if (!stream->closed || stream->reading || stream->writing)
+        if (!stream->closed || stream->reading || stream->writing || stream->leaving)
                 return;
         if (stream->transport.free)
                 stream->transport.free(stream->self);
@@ -218,13 +218,16 @@ static int send_last(ouro_stream *stream)
         return error;
 }
 
+/* Frees it, unless somebody is inside. */
 static int close_now(ouro_stream *stream)
 {
         int error;
 
-        stream->closed = true;
+        stream->closed = stream->leaving = true;
         stream_unpark(stream->sched, &stream->queued, -EBADF);
         error = stream->transport.close(stream->self);
+        stream->leaving = false;
+        stream_free_if_left(stream);
         return error;
 }
 
@@ -249,7 +252,6 @@ int ouro_stream_close(ouro_stream *stream)
         if (error == 0 && buffered(&stream->out) > 0)
                 error = stream->writing ? -EBUSY : send_last(stream);
         result = close_now(stream);
-        stream_free_if_left(stream);
         return error < 0 ? error : result;
 }
 
@@ -278,7 +280,5 @@ int ouro_stream_abort(ouro_stream *stream, bool reset)
         if (fd >= 0)
                 set_reset(fd);
         stream->closing = true;
-        error = close_now(stream);
-        stream_free_if_left(stream);
-        return error;
+        return close_now(stream);
 }
