@@ -27,6 +27,8 @@ struct direction {
         int error;
         int pipe[2]; /* -1: none */
         bool spliced;
+        bool reads; /* it is inside */
+        bool writes;
 };
 
 struct relay {
@@ -195,11 +197,14 @@ static void direction_failed(struct direction *direction, int error, bool by_rea
                 (void)ouro_scope_cancel(relay->scope);
 }
 
-static intptr_t run_inside(struct direction *direction)
+static intptr_t run_direction(void *arg)
 {
+        struct direction *direction = arg;
         bool by_reader = false;
-        int error = pass_all(direction, &by_reader);
+        int error = direction->error;
 
+        if (error == 0)
+                error = pass_all(direction, &by_reader);
         if (error == 0) {
                 by_reader = false;
                 error = pass_end(direction);
@@ -210,24 +215,28 @@ static intptr_t run_inside(struct direction *direction)
         return 0;
 }
 
-static intptr_t run_direction(void *arg)
+/* A sending side that has been ended already, or has failed, concerns its direction alone. */
+static int enter(struct direction *direction)
 {
-        struct direction *direction = arg;
         int error = stream_enter_reader(direction->from);
 
-        if (error < 0) {
-                direction_failed(direction, error, true);
-                return 0;
-        }
+        if (error < 0)
+                return error;
+        direction->reads = true;
         error = stream_enter_writer(direction->to);
-        if (error == 0) {
-                run_inside(direction);
-                stream_leave_writer(direction->to, 0);
-        } else {
-                direction_failed(direction, error, error != -EPIPE);
-        }
-        stream_leave_reader(direction->from, 0);
+        direction->writes = error == 0;
+        if (error == 0 || error == -EBUSY || error == -EBADF || sched_current->current->interrupt)
+                return error;
+        direction->error = error;
         return 0;
+}
+
+static void leave(struct direction *direction)
+{
+        if (direction->writes)
+                stream_leave_writer(direction->to, 0);
+        if (direction->reads)
+                stream_leave_reader(direction->from, 0);
 }
 
 /* ---- both ---- */
@@ -278,11 +287,26 @@ static int run_both(struct relay *relay)
         return error;
 }
 
+/* Cut short from outside, each direction says so in its own words: the caller's is what counts. */
+static int run_bounded(struct relay *relay)
+{
+        int64_t idle_ns = relay->options.idle_ns > 0 ? relay->options.idle_ns : OURO_FOREVER;
+        struct ouro_scope scope;
+        int error;
+
+        relay->scope = ouro_scope_open(&scope, idle_ns, NULL);
+        error = run_both(relay);
+        if (ouro_scope_close(&scope) == 1)
+                return -ETIMEDOUT;
+        if (sched_current->current->interrupt && stream_is_passing(relay->first_error))
+                return sched_current->current->interrupt;
+        return relay->first_error < 0 ? relay->first_error : error;
+}
+
 int ouro_relay(ouro_stream *first, ouro_stream *second, const struct ouro_relay_options *options,
                struct ouro_relayed *ret_relayed)
 {
         struct relay relay = {.first_error = 0};
-        struct ouro_scope idle;
         int error;
 
         if (!sched_current)
@@ -300,13 +324,13 @@ int ouro_relay(ouro_stream *first, ouro_stream *second, const struct ouro_relay_
                                                          .to = i == 0 ? second : first,
                                                          .pipe = {-1, -1},
                                                          .spliced = !relay.options.no_splice};
-        relay.scope = ouro_scope_open(&idle, relay.options.idle_ns > 0 ? relay.options.idle_ns : OURO_FOREVER,
-                                      NULL);
-        error = run_both(&relay);
-        if (ouro_scope_close(&idle) == 1)
-                error = -ETIMEDOUT;
-        else if (relay.first_error < 0)
-                error = relay.first_error;
+        error = enter(&relay.directions[0]);
+        if (error == 0)
+                error = enter(&relay.directions[1]);
+        if (error == 0)
+                error = run_bounded(&relay);
+        leave(&relay.directions[0]);
+        leave(&relay.directions[1]);
         tell(&relay, ret_relayed);
         return error;
 }
