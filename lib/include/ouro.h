@@ -810,6 +810,7 @@ template <class T> inline T ouro_sized()
 #include "ouro/io.h"
 #include "ouro/stream.h"
 #include "ouro/transfer.h"
+#include "ouro/buffer.h"
 #include "ouro/net.h"
 #include "ouro/channel.h"
 #include "ouro/broadcast.h"
