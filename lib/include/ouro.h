@@ -31,6 +31,8 @@
 #include <sys/uio.h>
 
 #ifdef __cplusplus
+#include <initializer_list> /* OURO_ARGV() */
+
 extern "C" {
 #endif
 
@@ -808,19 +810,22 @@ template <class T> inline T ouro_sized()
 
 #include "ouro/group.h"
 #include "ouro/io.h"
-#include "ouro/stream.h"
 #include "ouro/transfer.h"
 #include "ouro/buffer.h"
+#include "ouro/stream.h"
 #include "ouro/net.h"
 #include "ouro/channel.h"
 #include "ouro/broadcast.h"
 #include "ouro/sync.h"
 #include "ouro/select.h"
 #include "ouro/signal.h"
+#include "ouro/serve.h"
 #include "ouro/info.h"
 #include "ouro/local.h"
 #include "ouro/job.h"
 #include "ouro/pool.h"
+#include "ouro/process.h"
+#include "ouro/terminal.h"
 #include "ouro/loops.h"
 
 #endif /* OURO_H */

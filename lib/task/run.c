@@ -32,7 +32,7 @@ static int64_t drain_end(const struct ouro_loop *loop)
 
 static bool all_ended(const struct ouro_loop *loop)
 {
-        return loop->root.live == 0 && loop->guests == 0;
+        return loop->root.live == 0 && loop->guests == 0 && list_empty(&loop->children);
 }
 
 static void cancel_all(struct ouro_loop *loop)
@@ -40,6 +40,13 @@ static void cancel_all(struct ouro_loop *loop)
         const struct cause cause = {.reason = OURO_CANCEL_END, .origin = loop->main_handle};
 
         group_cancel(loop, &loop->root, &cause);
+}
+
+/* A task may still use its processes while it is cancelled; after that nobody does. */
+static void end_children(struct ouro_loop *loop)
+{
+        if (loop->root.live == 0 && !list_empty(&loop->children))
+                loop->end_children(loop);
 }
 
 /* Cancels what is left and waits for it: from when nothing but the kernel is in the way, for drain_ns,
@@ -56,6 +63,7 @@ static bool drain(struct ouro_loop *loop)
                 int64_t left_ns;
 
                 sched_run(&loop->sched, LOOP_BUDGET);
+                end_children(loop);
                 if (all_ended(loop))
                         break;
                 if (!only_stuck_ops(loop)) {
@@ -107,6 +115,7 @@ bool loop_end(struct ouro_loop *loop)
 bool loop_try_end(struct ouro_loop *loop)
 {
         cancel_all(loop);
+        end_children(loop);
         return all_ended(loop) && inbox_close(loop);
 }
 
@@ -158,6 +167,7 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         loop->root.flags = OURO_GROUP_KEEP;
         list_init(&loop->root.members);
         list_init(&loop->pollers);
+        list_init(&loop->children);
 }
 
 static void free_spare_jobs(struct ouro_loop *loop)
