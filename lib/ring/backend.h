@@ -2,8 +2,8 @@
  *
  * A backend takes ops, which hold a submission entry in io_uring's own form, and answers each with exactly
  * one last completion: ring_complete(ring, sqe.user_data, res, flags), res as the kernel would give it,
- * flags without IORING_CQE_F_MORE. It never keeps an op from going forward because others wait. All of it is
- * called on the loop's thread but wake. */
+ * flags without IORING_CQE_F_MORE; before it there may be others, with that flag. It never keeps an op from
+ * going forward because others wait. All of it is called on the loop's thread but wake. */
 #ifndef OURO_RING_BACKEND_H
 #define OURO_RING_BACKEND_H
 
@@ -25,6 +25,9 @@ struct backend {
 
         /* It moves a file's position not always when it moves bytes. */
         bool loses_position;
+
+        /* It takes entries that complete many times (IORING_CQE_F_MORE). */
+        bool multishot;
 
         /* Sets ring->impl. 0 or a negated errno: -ENOSYS means that it does not work here (and another
          * may), -ENOMEM, -EMFILE, -ENFILE a shortage (and another would have it too). */
@@ -48,6 +51,11 @@ struct backend {
         /* From any thread, cheap enough for each wake of a sleeper: makes wait return, this one or the next.
          */
         void (*wake)(struct ring *ring);
+
+        /* Gives the kernel a ring of buffers to choose from, by entries that say IOSQE_BUFFER_SELECT; it has
+         * them until close(). NULL: it has no such thing, and such entries take from buffers.h. 0, or a
+         * negated errno: then no such entry may come. */
+        int (*register_buffers)(struct ring *ring, void *buffers, unsigned entries, unsigned group);
 
         /* A descriptor that is readable while wait() would report something. */
         int (*descriptor)(const struct ring *ring);
