@@ -225,20 +225,18 @@ static int send_last(ouro_stream *stream)
         return error;
 }
 
-/* Frees it, unless somebody is inside. */
-static int close_now(ouro_stream *stream)
-/* whole: all that was written has been sent. */
+/* Frees it, unless somebody is inside. whole: all that was written has been sent. */
 static int close_now(ouro_stream *stream, bool whole)
 {
         const struct ouro_transport *transport = &stream->transport;
+        int error;
 
         stream->closed = stream->leaving = true;
         stream_unpark(stream->sched, &stream->queued, -EBADF);
-        error = stream->transport.close(stream->self);
+        error = whole || !transport->abort ? transport->close(stream->self) : transport->abort(stream->self);
         stream->leaving = false;
         stream_free_if_left(stream);
         return error;
-        return whole || !transport->abort ? transport->close(stream->self) : transport->abort(stream->self);
 }
 
 static int refuse_close(const ouro_stream *stream)
@@ -261,9 +259,7 @@ int ouro_stream_close(ouro_stream *stream)
         error = stream->write_error;
         if (error == 0 && (buffered(&stream->out) > 0 || stream->transport.flush))
                 error = stream->writing ? -EBUSY : send_last(stream);
-        result = close_now(stream);
         result = close_now(stream, error == 0);
-        stream_free_if_left(stream);
         return error < 0 ? error : result;
 }
 
@@ -292,8 +288,5 @@ int ouro_stream_abort(ouro_stream *stream, bool reset)
         if (fd >= 0)
                 set_reset(fd);
         stream->closing = true;
-        return close_now(stream);
-        error = close_now(stream, false);
-        stream_free_if_left(stream);
-        return error;
+        return close_now(stream, false);
 }

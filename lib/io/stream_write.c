@@ -152,18 +152,14 @@ int stream_send(ouro_stream *stream, const struct iovec *iov, int n)
 
 int stream_send_rest(ouro_stream *stream)
 {
-        return stream_send(stream, NULL, 0);
-        struct pieces none = {NULL, 0, 0};
-        int error = send_all(stream, &none);
+        int error = stream_send(stream, NULL, 0);
 
         if (error < 0 || !stream->transport.flush || stream->shut)
                 return error;
         error = stream->transport.flush(stream->self);
         if (unlikely(stream->closed))
                 return -EBADF;
-        if (unlikely(error < 0 && !stream_is_passing(error)))
-                stream->write_error = error;
-        return error;
+        return unlikely(error < 0) ? stream_note_write(stream, error) : error;
 }
 
 int stream_flush_before_wait(ouro_stream *stream)
