@@ -795,6 +795,7 @@ template <class T> inline T ouro_sized()
 #include "ouro/group.h"
 #include "ouro/io.h"
 #include "ouro/net.h"
+#include "ouro/resolve.h"
 #include "ouro/channel.h"
 #include "ouro/broadcast.h"
 #include "ouro/sync.h"
