@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
@@ -26,9 +27,11 @@ int ring_open(struct ring *ring, struct sched *sched, const struct backend *back
         ring->sched = sched;
         ring->backend = backend;
         ring->kernel = config->kernel;
+        ring->without = config->without;
         list_init(&ring->pending);
         list_init(&ring->cancels);
         list_init(&ring->closers);
+        list_init(&ring->holds);
         error = backend->open(ring, config);
         if (error < 0)
                 return error;
@@ -86,22 +89,40 @@ uint32_t *ring_fd(struct ring *ring, int fd)
         return &ring->fds[fd];
 }
 
-/* Counts op for its descriptor; those without one (AT_FDCWD, no file at all) are not counted. */
-static int count_fd(struct ring *ring, const struct op *op, struct ring_slot *slot)
+static int count_one(struct ring *ring, int fd)
 {
-        int fd = op->sqe.fd;
-        uint32_t *word;
+        uint32_t *word = ring_fd(ring, fd);
 
-        slot->fd = -1;
-        if (fd < 0 || op->internal || op->sqe.opcode == IORING_OP_NOP || op->sqe.opcode == IORING_OP_CLOSE)
-                return 0;
-        word = ring_fd(ring, fd);
         if (!word)
                 return ring_fd_error(fd);
         if (*word & FD_CLOSING)
                 return -EBADF;
         ++*word;
-        slot->fd = fd;
+        return 0;
+}
+
+/* Counts op for its descriptor; those without one (AT_FDCWD, no file at all) are not counted. */
+static int count_fd(struct ring *ring, const struct op *op, struct ring_slot *slot)
+{
+        int fd = op->sqe.fd, error;
+
+        slot->fd = -1;
+        if (fd < 0 || op->internal || op->sqe.opcode == IORING_OP_NOP || op->sqe.opcode == IORING_OP_CLOSE)
+                return 0;
+        error = count_one(ring, fd);
+        if (error == 0)
+                slot->fd = fd;
+        return error;
+}
+
+int ring_hold_fd(struct ring *ring, struct fd_hold *hold, int fd)
+{
+        int error = count_one(ring, fd);
+
+        if (error < 0)
+                return error;
+        hold->fd = fd;
+        list_push(&ring->holds, &hold->link);
         return 0;
 }
 
@@ -153,6 +174,43 @@ static void wake_closer(struct ring *ring, int fd)
         }
 }
 
+static void uncount(struct ring *ring, int fd)
+{
+        uint32_t word = --ring->fds[fd];
+
+        if (unlikely((word & FD_CLOSING) && (word & FD_OPS) == 0))
+                wake_closer(ring, fd);
+}
+
+void ring_release_fd(struct ring *ring, struct fd_hold *hold)
+{
+        list_del(&hold->link);
+        uncount(ring, hold->fd);
+}
+
+int ring_fd_kind(struct ring *ring, int fd, bool anew)
+{
+        const uint32_t kinds = FD_FILE | FD_NO_FILE | FD_PIPE;
+        uint32_t *word = ring_fd(ring, fd);
+        struct stat st;
+
+        if (!word)
+                return ring_fd_error(fd);
+        if (*word & FD_CLOSING)
+                return -EBADF;
+        if (anew || !(*word & kinds)) {
+                int error = sys_result(fstat(fd, &st));
+
+                if (error < 0)
+                        return error;
+                *word &= ~kinds;
+                *word |= S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? FD_FILE
+                         : S_ISFIFO(st.st_mode)                     ? FD_NO_FILE | FD_PIPE
+                                                                    : FD_NO_FILE;
+        }
+        return (int)(*word & kinds);
+}
+
 /* fd names another file now, or none: nothing that was known of it holds. */
 void ring_forget_fd(struct ring *ring, int fd)
 {
@@ -168,13 +226,18 @@ static void forget_closed(struct ring *ring, int fd)
                 ring_forget_fd(ring, fd);
 }
 
+static bool gives_descriptor(unsigned opcode)
+{
+        return opcode == IORING_OP_ACCEPT || opcode == IORING_OP_OPENAT || opcode == IORING_OP_OPENAT2;
+}
+
 /* The number of a closed descriptor is used anew at once, maybe by a completion of this very batch: it must
  * be known as open before any task runs. */
 static void note_descriptors(struct ring *ring, const struct op *op)
 {
         if (op->sqe.opcode == IORING_OP_CLOSE)
                 forget_closed(ring, op->sqe.fd);
-        else if ((op->sqe.opcode == IORING_OP_ACCEPT || op->sqe.opcode == IORING_OP_OPENAT) && op->res >= 0)
+        else if (op->res >= 0 && gives_descriptor(op->sqe.opcode))
                 ring_forget_fd(ring, op->res);
 }
 
@@ -187,18 +250,29 @@ static void end_op(struct ring *ring, struct op *op, uint32_t index)
                 list_del(&op->link);
         }
         op->state = OP_IDLE;
-        note_descriptors(ring, op);
         ring->in_flight -= !op->internal;
-        if (slot->fd >= 0) {
-                uint32_t word = --ring->fds[slot->fd];
-
-                if (unlikely((word & FD_CLOSING) && (word & FD_OPS) == 0))
-                        wake_closer(ring, slot->fd);
-        }
+        if (slot->fd >= 0)
+                uncount(ring, slot->fd);
         slot->op = NULL;
         slot->generation++;
         slot->next_free = ring->free_slot;
         ring->free_slot = index;
+}
+
+/* By these, bytes go through a descriptor. */
+enum { SEND_ZC = 47, SENDMSG_ZC = 48 }; /* newer than some headers */
+static const uint64_t moves_bytes = 1ull << IORING_OP_READV | 1ull << IORING_OP_WRITEV |
+                                    1ull << IORING_OP_SENDMSG | 1ull << IORING_OP_RECVMSG |
+                                    1ull << IORING_OP_READ | 1ull << IORING_OP_WRITE |
+                                    1ull << IORING_OP_SEND | 1ull << IORING_OP_RECV |
+                                    1ull << IORING_OP_SPLICE | 1ull << SEND_ZC | 1ull << SENDMSG_ZC;
+
+static inline void note_movement(struct ring *ring, const struct op *op, uint32_t index)
+{
+        int fd = ring->slots[index].fd;
+
+        if (op->res > 0 && fd >= 0 && op->sqe.opcode < 64 && (moves_bytes >> op->sqe.opcode & 1))
+                ring->fds[fd] |= FD_MOVED;
 }
 
 void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t flags)
@@ -211,6 +285,8 @@ void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t 
         }
         op->res = res;
         op->flags = flags;
+        note_movement(ring, op, (uint32_t)user_data);
+        note_descriptors(ring, op);
         if (!(flags & IORING_CQE_F_MORE))
                 end_op(ring, op, (uint32_t)user_data);
         op->complete(ring, op);
@@ -230,16 +306,33 @@ void ring_cancel(struct ring *ring, struct op *op)
         }
 }
 
+static void cancel_for_close(struct ring *ring, struct op *op)
+{
+        op->closed = true;
+        ring_cancel(ring, op);
+}
+
 void ring_cancel_fd(struct ring *ring, int fd)
 {
+        struct ouro_list *node, *tmp;
+
         for (uint32_t i = 0; i < ring->slots_len; i++) {
                 struct op *op = ring->slots[i].op;
 
-                if (!op || ring->slots[i].fd != fd)
-                        continue;
-                op->closed = true;
-                ring_cancel(ring, op);
+                if (op && ring->slots[i].fd == fd)
+                        cancel_for_close(ring, op);
         }
+        list_each_safe(node, tmp, &ring->holds) {
+                struct fd_hold *hold = container_of(node, struct fd_hold, link);
+
+                if (hold->fd == fd)
+                        hold->closing(ring, hold);
+        }
+}
+
+void fd_hold_ends_op(struct ring *ring, struct fd_hold *hold)
+{
+        cancel_for_close(ring, hold->op);
 }
 
 bool ring_all_cancelled(const struct ring *ring)
