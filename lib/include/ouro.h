@@ -811,6 +811,7 @@ template <class T> inline T ouro_sized()
 #include "ouro/group.h"
 #include "ouro/io.h"
 #include "ouro/transfer.h"
+#include "ouro/buffer.h"
 #include "ouro/stream.h"
 #include "ouro/net.h"
 #include "ouro/resolve.h"
