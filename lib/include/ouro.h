@@ -816,6 +816,7 @@ template <class T> inline T ouro_sized()
 #include "ouro/buffer.h"
 #include "ouro/stream.h"
 #include "ouro/net.h"
+#include "ouro/resolve.h"
 #include "ouro/channel.h"
 #include "ouro/broadcast.h"
 #include "ouro/sync.h"
