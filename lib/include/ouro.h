@@ -810,6 +810,8 @@ template <class T> inline T ouro_sized()
 
 #include "ouro/group.h"
 #include "ouro/io.h"
+#include "ouro/stream.h"
+#include "ouro/relay.h"
 #include "ouro/transfer.h"
 #include "ouro/buffer.h"
 #include "ouro/stream.h"
