@@ -53,6 +53,28 @@ OURO_API ssize_t ouro_recv_buf(int fd, struct ouro_buf *ret_buf, int flags);
  */
 OURO_API int ouro_buf_release(struct ouro_buf *buf);
 
+/* ---- sending without a copy --------------------------------------------------------------------- */
+
+/**
+ * ouro_send_zc - send without copying, if that is possible
+ * @fd: a socket
+ * @buf: lent until the call returns
+ * @len: at most 0x7ffff000 are sent at a time
+ * @flags: as ouro_send()
+ *
+ * The network card reads the bytes from buf itself, and the call returns when it is done with them: over TCP
+ * that is when the peer has acknowledged them. So it takes longer than ouro_send(), costs less of the CPU's
+ * time for large payloads (over loopback, where the kernel copies all the same, it only costs more), and once
+ * bytes are under way it cannot be cut short: it returns when they have arrived, or the connection has ended.
+ * ouro_send() and ouro_send_all() never do it by themselves.
+ *
+ * Where it does not work (epoll, kernels before 6.0, sockets that know no such thing, little locked memory)
+ * it is ouro_send().
+ *
+ * Returns: as ouro_send().
+ */
+OURO_API ssize_t ouro_send_zc(int fd, const void *buf, size_t len, int flags);
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
