@@ -1,0 +1,153 @@
+/* resp_server.c - a key-value server that speaks Redis' protocol (RESP), so that redis-cli is its client.
+ *
+ *     resp_server tcp:127.0.0.1:6380        then, elsewhere:   redis-cli -p 6380 set greeting hello
+ *
+ * One loop, one task for each connection. The store (resp_store.c) needs no lock: a command runs without
+ * waiting, and a task gives way only where it waits. The answers of a pipeline lie in the stream's writer
+ * until a read has to wait, and then leave in one piece. hiredis reads the protocol. */
+#include <ouro.h>
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "resp_commands.h"
+#include "resp_store.h"
+
+enum { COMMAND_BYTES_MOST = 64 << 20, LINE_BYTES_MOST = 32 << 10, WORDS_MOST = 64 };
+
+/* An array of strings. */
+static bool is_command(const redisReply *reply)
+{
+        if (reply->type != REDIS_REPLY_ARRAY)
+                return false;
+        for (size_t i = 0; i < reply->elements; i++)
+                if (reply->element[i]->type != REDIS_REPLY_STRING)
+                        return false;
+        return true;
+}
+
+/* Runs every command that has come in whole; less than zero: this is not the protocol. */
+static int run_commands(ouro_stream *stream, redisReader *reader)
+{
+        void *reply = NULL;
+        bool good = true;
+
+        while (good && redisReaderGetReply(reader, &reply) == REDIS_OK && reply) {
+                const redisReply *command = reply;
+
+                good = is_command(command);
+                if (good && command->elements > 0)
+                        run_command(stream, command->element, command->elements);
+                freeReplyObject(reply);
+                reply = NULL;
+        }
+        if (good && !reader->err)
+                return 0;
+        ouro_stream_printf(stream, "-ERR Protocol error: %s\r\n",
+                           reader->err ? reader->errstr : "expected an array of strings");
+        return -EPROTO;
+}
+
+/* A line of words, as a person types it: becomes what a program would send. */
+static int feed_line(ouro_stream *stream, redisReader *reader)
+{
+        const char *words[WORDS_MOST], *line;
+        ssize_t len = ouro_stream_read_line(stream, LINE_BYTES_MOST, &line);
+        char *copy, *rest, *command;
+        int n = 0, command_len;
+
+        if (len <= 0 || !(copy = strdup(line)))
+                return len < 0 ? (int)len : 0;
+        for (char *word = strtok_r(copy, " ", &rest); word && n < WORDS_MOST;
+             word = strtok_r(NULL, " ", &rest))
+                words[n++] = word;
+        command_len = redisFormatCommandArgv(&command, n, words, NULL);
+        if (command_len > 0) {
+                redisReaderFeed(reader, command, (size_t)command_len);
+                redisFreeCommand(command);
+        }
+        free(copy);
+        return 0;
+}
+
+/* Takes over what has come. 1, 0 at the end, or an error. A command that is never complete is cut off. */
+static ssize_t feed(ouro_stream *stream, redisReader *reader)
+{
+        const void *data;
+        ssize_t n = ouro_stream_peek(stream, 1, &data);
+        bool between = reader->len == reader->pos;
+
+        if (n <= 0)
+                return n;
+        if (between && *(const char *)data != '*') {
+                int error = feed_line(stream, reader);
+
+                return error < 0 ? error : 1;
+        }
+        if (reader->len - reader->pos > COMMAND_BYTES_MOST ||
+            redisReaderFeed(reader, data, (size_t)n) != REDIS_OK)
+                return -EMSGSIZE;
+        ouro_stream_consume(stream, (size_t)n);
+        return 1;
+}
+
+static intptr_t client(ouro_stream *stream, void *arg)
+{
+        redisReader *reader = redisReaderCreate();
+        ssize_t n = reader ? 1 : -ENOMEM;
+
+        (void)arg;
+        while (n > 0) {
+                OURO_SERVE_REST
+                {
+                        n = feed(stream, reader);
+                }
+                if (n > 0)
+                        n = run_commands(stream, reader) < 0 ? -EPROTO : 1;
+        }
+        if (reader)
+                redisReaderFree(reader);
+        return n == -EPROTO || n == -ENODATA ? ouro_stream_flush(stream) : n;
+}
+
+static int say_where(ouro_server *server, void *arg)
+{
+        char address[128];
+
+        (void)arg;
+        if (ouro_serve_address(server, 0, address, sizeof address) < 0)
+                return -EINVAL;
+        printf("listening on %s\n", address);
+        return fflush(stdout) == 0 ? 0 : -EIO;
+}
+
+static intptr_t serve(void *address)
+{
+        struct ouro_serve_options options = OURO_SERVE_OPTIONS_INIT;
+        int error;
+
+        options.signals = OURO_INTERRUPT_SIGINT | OURO_INTERRUPT_SIGTERM;
+        options.drain_ns = OURO_SEC(5);
+        options.on_ready = say_where;
+        error = ouro_go(store_sweep, NULL);
+        if (error == 0)
+                error = ouro_serve(address, client, NULL, &options);
+        store_clear();
+        return error;
+}
+
+int main(int argc, char **argv)
+{
+        intptr_t error;
+
+        if (argc != 2) {
+                fprintf(stderr, "usage: %s tcp:HOST:PORT | unix:/path\n", argv[0]);
+                return 2;
+        }
+        error = ouro_run(serve, argv[1]);
+        if (error < 0)
+                fprintf(stderr, "%s: %s\n", argv[1], strerror((int)-error));
+        return error < 0;
+}
