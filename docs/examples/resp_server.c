@@ -100,8 +100,7 @@ static intptr_t client(ouro_stream *stream, void *arg)
 
         (void)arg;
         while (n > 0) {
-                OURO_SERVE_REST
-                {
+                OURO_SERVE_REST {
                         n = feed(stream, reader);
                 }
                 if (n > 0)
