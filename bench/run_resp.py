@@ -20,10 +20,14 @@ PIPELINES = {1: (200_000, 60_000), 16: (2_000_000, 500_000)}  # commands per mea
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def start_ours(bench, folder):
+def start_ours(bench, _folder):
     server = subprocess.Popen(["taskset", "-c", SERVER_CORE, bench.path("resp_server"), "tcp:127.0.0.1:0"],
-                              stdout=subprocess.PIPE, text=True, cwd=folder)
-    return server, int(re.search(r":(\d+)$", server.stdout.readline().strip())[1])
+                              stdout=subprocess.PIPE, text=True)
+    port = re.search(r":(\d+)$", server.stdout.readline().strip())
+    if not port:
+        server.wait()
+        raise OSError("the server does not say where it listens")
+    return server, int(port[1])
 
 
 def start_redis(_bench, folder):

@@ -15,35 +15,110 @@
 #include "resp_commands.h"
 #include "resp_store.h"
 
-enum { COMMAND_BYTES_MOST = 64 << 20, LINE_BYTES_MOST = 32 << 10, WORDS_MOST = 64 };
+enum {
+        COMMAND_BYTES_MOST = 64 << 20,
+        LINE_BYTES_MOST = 32 << 10,
+        WORDS_MOST = 1 << 20,
+        TYPED_WORDS_MOST = 64
+};
 
-/* An array of strings. */
-static bool is_command(const redisReply *reply)
+/* What hiredis makes of the strings of one command: copies, because it moves its buffer between them. */
+struct request {
+        char *text; /* the words, a NUL behind each */
+        size_t text_len, text_room;
+        struct word *words; /* str is filled in when all are there: text may move until then */
+        size_t len, room;
+        bool foreign; /* something else than an array of strings */
+};
+
+static void *make_nothing(const redisReadTask *task)
 {
-        if (reply->type != REDIS_REPLY_ARRAY)
+        struct request *request = task->privdata;
+
+        request->foreign = true;
+        return request;
+}
+
+static void *make_integer(const redisReadTask *task, long long value)
+{
+        (void)value;
+        return make_nothing(task);
+}
+
+static void *make_array(const redisReadTask *task, int elements)
+{
+        struct request *request = task->privdata;
+
+        if (task->parent || elements > WORDS_MOST)
+                return make_nothing(task);
+        request->len = request->text_len = 0;
+        return request;
+}
+
+static bool make_room(void **array, size_t *room, size_t len, size_t each)
+{
+        size_t wanted = *room ? *room : 64;
+        void *moved;
+
+        if (len <= *room)
+                return true;
+        while (wanted < len)
+                wanted *= 2;
+        moved = realloc(*array, wanted * each);
+        if (!moved)
                 return false;
-        for (size_t i = 0; i < reply->elements; i++)
-                if (reply->element[i]->type != REDIS_REPLY_STRING)
-                        return false;
+        *array = moved;
+        *room = wanted;
         return true;
 }
 
-/* Runs every command that has come in whole; less than zero: this is not the protocol. */
-static int run_commands(ouro_stream *stream, redisReader *reader)
+/* NULL: no memory; hiredis says so. */
+static void *make_word(const redisReadTask *task, char *str, size_t len)
 {
+        struct request *request = task->privdata;
+
+        if (!task->parent || task->type != REDIS_REPLY_STRING)
+                return make_nothing(task);
+        if (!make_room((void **)&request->words, &request->room, request->len + 1, sizeof *request->words) ||
+            !make_room((void **)&request->text, &request->text_room, request->text_len + len + 1, 1))
+                return NULL;
+        memcpy(request->text + request->text_len, str, len);
+        request->text[request->text_len + len] = '\0';
+        request->text_len += len + 1;
+        request->words[request->len++] = (struct word){.len = len};
+        return request;
+}
+
+static void keep(void *object)
+{
+        (void)object; /* the request serves again */
+}
+
+static redisReplyObjectFunctions into_request = {make_word, make_array, make_integer, make_nothing, keep};
+
+static void run_request(ouro_stream *stream, struct request *request)
+{
+        const char *text = request->text;
+
+        for (size_t i = 0; i < request->len; i++) {
+                request->words[i].str = text;
+                text += request->words[i].len + 1;
+        }
+        if (request->len > 0)
+                run_command(stream, request->words, request->len);
+}
+
+/* Runs every command that has come in whole; less than zero: this is not the protocol. */
+static int run_requests(ouro_stream *stream, redisReader *reader)
+{
+        struct request *request = reader->privdata;
         void *reply = NULL;
-        bool good = true;
 
-        while (good && redisReaderGetReply(reader, &reply) == REDIS_OK && reply) {
-                const redisReply *command = reply;
-
-                good = is_command(command);
-                if (good && command->elements > 0)
-                        run_command(stream, command->element, command->elements);
-                freeReplyObject(reply);
+        while (redisReaderGetReply(reader, &reply) == REDIS_OK && reply && !request->foreign) {
+                run_request(stream, request);
                 reply = NULL;
         }
-        if (good && !reader->err)
+        if (!reader->err && !request->foreign)
                 return 0;
         ouro_stream_printf(stream, "-ERR Protocol error: %s\r\n",
                            reader->err ? reader->errstr : "expected an array of strings");
@@ -53,14 +128,14 @@ static int run_commands(ouro_stream *stream, redisReader *reader)
 /* A line of words, as a person types it: becomes what a program would send. */
 static int feed_line(ouro_stream *stream, redisReader *reader)
 {
-        const char *words[WORDS_MOST], *line;
+        const char *words[TYPED_WORDS_MOST], *line;
         ssize_t len = ouro_stream_read_line(stream, LINE_BYTES_MOST, &line);
         char *copy, *rest, *command;
         int n = 0, command_len;
 
         if (len <= 0 || !(copy = strdup(line)))
                 return len < 0 ? (int)len : 0;
-        for (char *word = strtok_r(copy, " ", &rest); word && n < WORDS_MOST;
+        for (char *word = strtok_r(copy, " ", &rest); word && n < TYPED_WORDS_MOST;
              word = strtok_r(NULL, " ", &rest))
                 words[n++] = word;
         command_len = redisFormatCommandArgv(&command, n, words, NULL);
@@ -95,19 +170,24 @@ static ssize_t feed(ouro_stream *stream, redisReader *reader)
 
 static intptr_t client(ouro_stream *stream, void *arg)
 {
-        redisReader *reader = redisReaderCreate();
+        struct request request = {0};
+        redisReader *reader = redisReaderCreateWithFunctions(&into_request);
         ssize_t n = reader ? 1 : -ENOMEM;
 
         (void)arg;
+        if (reader)
+                redisReaderSetPrivdata(reader, &request);
         while (n > 0) {
                 OURO_SERVE_REST {
                         n = feed(stream, reader);
                 }
                 if (n > 0)
-                        n = run_commands(stream, reader) < 0 ? -EPROTO : 1;
+                        n = run_requests(stream, reader) < 0 ? -EPROTO : 1;
         }
         if (reader)
                 redisReaderFree(reader);
+        free(request.text);
+        free(request.words);
         return n == -EPROTO || n == -ENODATA ? ouro_stream_flush(stream) : n;
 }
 

@@ -8,12 +8,13 @@
 #define HASH_NONFATAL_OOM 1 /* what could not be added has no table */
 #include <uthash.h>
 
+/* What a search reads, the end of hh and the key, lies in one cache line: a large table is in no cache. */
 struct entry {
-        UT_hash_handle hh;
         struct entry *prev, *next; /* among those that expire */
         int64_t expires_ns;        /* on the loop's clock; 0: never */
         char *value;
         size_t len, room;
+        UT_hash_handle hh;
         char key[];
 };
 
