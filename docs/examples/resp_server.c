@@ -152,7 +152,7 @@ static ssize_t feed(ouro_stream *stream, redisReader *reader)
 {
         const void *data;
         ssize_t n = ouro_stream_peek(stream, 1, &data);
-        bool between = reader->len == reader->pos;
+        bool between = reader->ridx < 0 && reader->len == reader->pos; /* no command is half read */
 
         if (n <= 0)
                 return n;

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 
 SECONDS = 60
 
@@ -84,11 +85,13 @@ def command(*words):
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
-def exchange(port, *chunks, answer=None):
+def exchange(port, *chunks, answer=None, pause=0):
     """What comes back for chunks, up to the length of answer, or up to the end."""
     with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for chunk in chunks:
             connection.sendall(chunk)
+            time.sleep(pause)
         got = bytearray()
         while answer is None or len(got) < len(answer):
             chunk = connection.recv(65536)
@@ -102,7 +105,8 @@ def check_wire(port):
     pipeline = b"".join(command(b"SET", b"key%d" % i, b"x" * i) + command(b"GET", b"key%d" % i) for i in range(1000))
     answer = b"".join(b"+OK\r\n$%d\r\n%s\r\n" % (i, b"x" * i) for i in range(1000))
     expect("a pipeline", exchange(port, pipeline, answer=answer), answer)
-    expect("a byte at a time", exchange(port, *(bytes([byte]) for byte in command(b"PING")), answer=b"+PONG\r\n"),
+    expect("a byte at a time", exchange(port, *(bytes([byte]) for byte in command(b"PING")), answer=b"+PONG\r\n",
+                                         pause=0.01),
            b"+PONG\r\n")
     expect("typed lines", exchange(port, b"PING\r\n\r\nSET typed 7\r\nGET typed\n", answer=b"+PONG\r\n+OK\r\n$1\r\n7\r\n"),
            b"+PONG\r\n+OK\r\n$1\r\n7\r\n")
