@@ -18,6 +18,7 @@ import sys
 import time
 
 from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated, row, spread
+from run_files import run_files
 from run_peers import add_peer_rows, peer_round
 from run_pools import run_pools
 from run_resp import run_resp
@@ -247,6 +248,7 @@ def main():
     run_pools(bench)
     run_echoes(bench)
     run_resp(bench)
+    run_files(bench)
     print_table(bench.rows)
     if bench.json_file:
         with open(bench.json_file, "w", encoding="utf-8") as out:

@@ -18,7 +18,7 @@ test_packages="$test_packages libssl-dev openssl curl"
 test_packages="$test_packages libhiredis-dev uthash-dev redis-tools"
 test_packages="$test_packages libhttp-parser-dev"
 bench_packages='libuv1-dev g++ golang-go cargo rustc librust-tokio-dev libboost-fiber-dev'
-bench_packages="$bench_packages libhiredis-dev uthash-dev redis-tools"
+bench_packages="$bench_packages libhiredis-dev uthash-dev redis-tools fio"
 format_packages='clang-format-14'
 
 fail()
