@@ -1,5 +1,6 @@
 /* http.h - the parts of the HTTP server: a request is read (http_request.c), the file that it names is found
- * (http_files.c), and an answer is sent (http_answer.c), again and again on each connection (http_server.c). */
+ * (http_files.c), and an answer is sent (http_answer.c), again and again on each connection (http_server.c).
+ */
 #ifndef HTTP_H
 #define HTTP_H
 
@@ -27,7 +28,8 @@ struct request {
         char *value; /* of the field that is being read, if it matters; VALUE_MOST bytes */
         char name[24];
         char target[TARGET_MOST + 1];
-        char range[VALUE_MOST], if_range[VALUE_MOST], if_none_match[VALUE_MOST], if_modified_since[VALUE_MOST];
+        char range[VALUE_MOST], if_range[VALUE_MOST], if_none_match[VALUE_MOST],
+                if_modified_since[VALUE_MOST];
 };
 
 /* Waits for the next request. 1; 0: the peer asks no more; less than zero: the connection's error. */
@@ -60,7 +62,7 @@ struct file {
 };
 
 struct files {
-        int root; /* a directory: nothing outside it is ever opened */
+        int root;         /* a directory: nothing outside it is ever opened */
         int64_t cache_ns; /* how long what is known of a file is believed; 0: nothing is kept */
         size_t content_bytes;
         struct file *table;

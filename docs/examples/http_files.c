@@ -11,10 +11,17 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <sys/syscall.h>
+#include <unistd.h>
+#define ouro_openat2(d, p, h, s)                                                                             \
+        __extension__({                                                                                      \
+                int f_ = (int)syscall(SYS_openat2, d, p, h, s);                                              \
+                f_ < 0 ? -errno : f_;                                                                        \
+        }) /*SHIM*/
 enum {
-        CACHED_MOST = 1024,        /* files */
-        SMALL_MOST = 128 * 1024,   /* of a file that is kept whole, in bytes */
-        CONTENT_MOST = 64 << 20,   /* of all of those */
+        CACHED_MOST = 1024,      /* files */
+        SMALL_MOST = 128 * 1024, /* of a file that is kept whole, in bytes */
+        CONTENT_MOST = 64 << 20, /* of all of those */
 };
 
 void http_date(time_t when, char text[32])
@@ -29,13 +36,24 @@ static const char *type_of(const char *path)
         static const struct {
                 const char *suffix, *type;
         } types[] = {
-                {".html", "text/html; charset=utf-8"}, {".css", "text/css; charset=utf-8"},
-                {".js", "text/javascript; charset=utf-8"}, {".json", "application/json"},
-                {".txt", "text/plain; charset=utf-8"}, {".md", "text/plain; charset=utf-8"},
-                {".svg", "image/svg+xml"}, {".png", "image/png"}, {".jpg", "image/jpeg"}, {".gif", "image/gif"},
-                {".webp", "image/webp"}, {".ico", "image/x-icon"}, {".woff2", "font/woff2"},
-                {".wasm", "application/wasm"}, {".xml", "application/xml"}, {".pdf", "application/pdf"},
-                {".mp4", "video/mp4"}, {".gz", "application/gzip"},
+                {".html", "text/html; charset=utf-8"},
+                {".css", "text/css; charset=utf-8"},
+                {".js", "text/javascript; charset=utf-8"},
+                {".json", "application/json"},
+                {".txt", "text/plain; charset=utf-8"},
+                {".md", "text/plain; charset=utf-8"},
+                {".svg", "image/svg+xml"},
+                {".png", "image/png"},
+                {".jpg", "image/jpeg"},
+                {".gif", "image/gif"},
+                {".webp", "image/webp"},
+                {".ico", "image/x-icon"},
+                {".woff2", "font/woff2"},
+                {".wasm", "application/wasm"},
+                {".xml", "application/xml"},
+                {".pdf", "application/pdf"},
+                {".mp4", "video/mp4"},
+                {".gz", "application/gzip"},
         };
         const char *suffix = strrchr(path, '.');
 
@@ -137,7 +155,7 @@ void files_forget_all(struct files *files)
         struct file *file, *next;
 
         HASH_ITER(hh, files->table, file, next)
-                forget(files, file);
+        forget(files, file);
 }
 
 static struct file *find(const struct files *files, const char *path)

@@ -24,6 +24,7 @@ static int on_url(http_parser *parser, const char *at, size_t len)
                 return refuse(request, 414);
         memcpy(request->target + request->target_len, at, len);
         request->target_len += len;
+        request->target[request->target_len] = '\0';
         return 0;
 }
 
@@ -127,6 +128,7 @@ static void begin(struct request *request)
         request->complete = request->head_complete = request->in_value = request->has_host = false;
         request->head_len = request->body_len = request->target_len = request->name_len = 0;
         request->value = NULL;
+        request->target[0] = '\0';
         request->range[0] = request->if_range[0] = request->if_none_match[0] = '\0';
         request->if_modified_since[0] = '\0';
 }
@@ -172,11 +174,11 @@ int request_read(ouro_stream *stream, struct request *request)
                 n = ouro_stream_peek(stream, 1, &data);
         }
         if (n <= 0)
-                return n == -ETIME || n == -ECANCELED ? 0 : (int)n; /* idle, or the server stops: no harm done */
+                return n == -ETIME || n == -ECANCELED ? 0
+                                                      : (int)n; /* idle, or the server stops: no harm done */
         if (feed(stream, request, data, (size_t)n))
                 return 1;
-        OURO_TIMEOUT(SLOWEST_NS)
-        {
+        OURO_TIMEOUT(SLOWEST_NS) {
                 n = read_on(stream, request);
         }
         if (n == -ETIME)

@@ -2,8 +2,8 @@
  *
  *     http_server [options] ROOT [ADDRESS...]        tcp:127.0.0.1:8080 if there is no ADDRESS
  *
- * It prints "listening on ADDRESS" for each, with the port that it has, and ends at ctrl-C or SIGTERM, when the
- * requests under way have been answered. */
+ * It prints "listening on ADDRESS" for each, with the port that it has, and ends at ctrl-C or SIGTERM, when
+ * the requests under way have been answered. */
 #include "http.h"
 
 #include <fcntl.h>
@@ -35,8 +35,7 @@ static void part(ouro_stream *stream)
         ssize_t n = ouro_stream_shutdown(stream);
         size_t left = LINGER_MOST;
 
-        OURO_TIMEOUT(LINGER_NS)
-        {
+        OURO_TIMEOUT(LINGER_NS) {
                 while (n >= 0 && left > 0 && (n = ouro_stream_read(stream, buf, sizeof buf)) > 0)
                         left -= (size_t)n < left ? (size_t)n : left;
         }
@@ -145,11 +144,13 @@ static int64_t seconds(const char *text)
 /* The number of the first argument that is no option, or less than zero. */
 static int read_options(struct program *program, int argc, char **argv)
 {
-        static const struct option known[] = {
-                {"tls", required_argument, NULL, 't'},         {"cache", required_argument, NULL, 'c'},
-                {"connections", required_argument, NULL, 'n'}, {"idle", required_argument, NULL, 'i'},
-                {"drain", required_argument, NULL, 'd'},       {"log", no_argument, NULL, 'l'},
-                {NULL, 0, NULL, 0}};
+        static const struct option known[] = {{"tls", required_argument, NULL, 't'},
+                                              {"cache", required_argument, NULL, 'c'},
+                                              {"connections", required_argument, NULL, 'n'},
+                                              {"idle", required_argument, NULL, 'i'},
+                                              {"drain", required_argument, NULL, 'd'},
+                                              {"log", no_argument, NULL, 'l'},
+                                              {NULL, 0, NULL, 0}};
         int option;
 
         while ((option = getopt_long(argc, argv, "+", known, NULL)) >= 0) {
