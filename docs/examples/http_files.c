@@ -11,16 +11,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include <sys/syscall.h>
-#include <unistd.h>
-#define ouro_openat2(d, p, h, s)                                                                             \
-        __extension__({                                                                                      \
-                int f_ = (int)syscall(SYS_openat2, d, p, h, s);                                              \
-                f_ < 0 ? -errno : f_;                                                                        \
-        }) /*SHIM*/
 enum {
         CACHED_MOST = 1024,      /* files */
-        SMALL_MOST = 128 * 1024, /* of a file that is kept whole, in bytes */
+        SMALL_MOST = 64 * 1024, /* of a file that is kept whole, in bytes */
         CONTENT_MOST = 64 << 20, /* of all of those */
 };
 
