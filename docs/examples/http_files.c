@@ -13,7 +13,7 @@
 
 enum {
         CACHED_MOST = 1024,      /* files */
-        SMALL_MOST = 64 * 1024, /* of a file that is kept whole, in bytes */
+        SMALL_MOST = 64 * 1024,  /* of a file that is kept whole, in bytes */
         CONTENT_MOST = 64 << 20, /* of all of those */
 };
 

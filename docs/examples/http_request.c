@@ -169,8 +169,7 @@ int request_read(ouro_stream *stream, struct request *request)
         ssize_t n = 0;
 
         begin(request);
-        OURO_SERVE_REST
-        {
+        OURO_SERVE_REST {
                 n = ouro_stream_peek(stream, 1, &data);
         }
         if (n <= 0)
