@@ -274,7 +274,7 @@ static int start(struct spawn *spawn)
 {
         if (spawn->birth.parent_death_signal)
                 return birth_give(&spawn->birth);
-        return (int)give_birth(&spawn->birth);
+        return (int)op_call(give_birth, &spawn->birth);
 }
 
 static int carry_out(struct spawn *spawn, struct sched *sched)

@@ -170,6 +170,20 @@ OURO_API int ouro_process_fd(const ouro_process *process, int number);
 OURO_API int ouro_process_take_fd(ouro_process *process, int number);
 
 /**
+ * ouro_process_stream - take a pipe, or the terminal, out of a process, as a stream
+ * @process: from ouro_spawn()
+ * @number: as ouro_process_take_fd()
+ * @options: as ouro_stream_open()
+ * @ret_stream: to be closed by ouro_stream_close()
+ *
+ * Of a terminal, an -EIO is the end.
+ *
+ * Returns: 0, or an error of ouro_process_fd() or ouro_stream_open(), and the pipe is where it was.
+ */
+OURO_API int ouro_process_stream(ouro_process *process, int number, const struct ouro_stream_options *options,
+                                 ouro_stream **ret_stream);
+
+/**
  * ouro_process_close_fd - close this process's end of a pipe. Never cut short.
  * @process: from ouro_spawn()
  * @number: as ouro_process_take_fd(); 0 ends the input of the process
