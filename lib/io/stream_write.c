@@ -146,8 +146,16 @@ static int send_all(ouro_stream *stream, struct pieces *pieces)
 int stream_send_rest(ouro_stream *stream)
 {
         struct pieces none = {NULL, 0, 0};
+        int error = send_all(stream, &none);
 
-        return send_all(stream, &none);
+        if (error < 0 || !stream->transport.flush || stream->shut)
+                return error;
+        error = stream->transport.flush(stream->self);
+        if (unlikely(stream->closed))
+                return -EBADF;
+        if (unlikely(error < 0 && !stream_is_passing(error)))
+                stream->write_error = error;
+        return error;
 }
 
 int stream_flush_before_wait(ouro_stream *stream)

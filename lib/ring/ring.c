@@ -259,6 +259,22 @@ static void end_op(struct ring *ring, struct op *op, uint32_t index)
         ring->free_slot = index;
 }
 
+/* By these, bytes go through a descriptor. */
+enum { SEND_ZC = 47, SENDMSG_ZC = 48 }; /* newer than some headers */
+static const uint64_t moves_bytes = 1ull << IORING_OP_READV | 1ull << IORING_OP_WRITEV |
+                                    1ull << IORING_OP_SENDMSG | 1ull << IORING_OP_RECVMSG |
+                                    1ull << IORING_OP_READ | 1ull << IORING_OP_WRITE |
+                                    1ull << IORING_OP_SEND | 1ull << IORING_OP_RECV |
+                                    1ull << IORING_OP_SPLICE | 1ull << SEND_ZC | 1ull << SENDMSG_ZC;
+
+static inline void note_movement(struct ring *ring, const struct op *op, uint32_t index)
+{
+        int fd = ring->slots[index].fd;
+
+        if (op->res > 0 && fd >= 0 && op->sqe.opcode < 64 && (moves_bytes >> op->sqe.opcode & 1))
+                ring->fds[fd] |= FD_MOVED;
+}
+
 void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t flags)
 {
         struct op *op = ring_find(ring, user_data);
@@ -269,6 +285,7 @@ void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t 
         }
         op->res = res;
         op->flags = flags;
+        note_movement(ring, op, (uint32_t)user_data);
         note_descriptors(ring, op);
         if (!(flags & IORING_CQE_F_MORE))
                 end_op(ring, op, (uint32_t)user_data);

@@ -26,7 +26,8 @@ struct ring_slot {
 };
 
 enum {
-        FD_OPS = (1 << 26) - 1, /* operations under way on it */
+        FD_OPS = (1 << 25) - 1, /* operations under way on it */
+        FD_MOVED = 1 << 25,     /* bytes have gone through it since somebody took this away */
         FD_FILE = 1 << 26,      /* a regular file or a block device */
         FD_NO_FILE = 1 << 27,   /* neither; with none of the two, nobody has asked */
         FD_SEEKS = 1 << 28,     /* it has a position, and so takes offsets */
@@ -112,6 +113,13 @@ int ring_fd_error(int fd);
 
 /* It has been closed: what was known of it holds no more. */
 void ring_forget_fd(struct ring *ring, int fd);
+
+/* Bytes have gone through it, by something else than an operation. */
+static inline void ring_note_moved(struct ring *ring, int fd)
+{
+        if (fd >= 0 && (uint32_t)fd < ring->fds_len)
+                ring->fds[fd] |= FD_MOVED;
+}
 
 /* FD_FILE, FD_NO_FILE or FD_NO_FILE | FD_PIPE, remembered for its word; anew: as it is now, for somebody may
  * have closed it behind our back. Less than zero: -EBADF, also for one that is being closed; -ENOMEM. */
