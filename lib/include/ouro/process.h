@@ -344,9 +344,9 @@ struct ouro_communicate_options {
  * @ret_exit: as ouro_process_wait()
  *
  * All of it goes on at the same time, so that no order in which the process reads and writes can make both
- * wait for ever; then its end is awaited. That it did not read all input is no error. Afterwards stdin, stdout
- * and stderr are closed. On failure they stay, since a broken pipe might kill the process, which is left alone
- * whatever happens: stop or close it then. What had been collected is lost.
+ * wait for ever; then its end is awaited. That it did not read all input is no error. Afterwards stdin,
+ * stdout and stderr are closed. On failure they stay, since a broken pipe might kill the process, which is
+ * left alone whatever happens: stop or close it then. What had been collected is lost.
  *
  * Returns: as ouro_process_wait(); -EMSGSIZE: it has written more than the limit, and nothing was kept;
  * -EBADF: a pipe is closed meanwhile; -EINVAL: ret_output is NULL; -ENOMEM.
