@@ -22,7 +22,8 @@ typedef struct ouro_process ouro_process;
 
 /* Where a standard descriptor of the new process leads. */
 enum ouro_stdio_kind {
-        OURO_STDIO_INHERIT, /* to where this process's does; with the option pty, to the terminal */
+        OURO_STDIO_INHERIT, /* to where this process's does, nowhere if that is closed or close-on-exec; with
+                               the option pty, to the terminal */
         OURO_STDIO_NULL,    /* /dev/null */
         OURO_STDIO_PIPE,    /* to a pipe whose other end is ouro_process_fd() */
         OURO_STDIO_FD,      /* to fd, which stays the caller's */
