@@ -16,7 +16,7 @@
 
 #include "bench.h"
 
-enum { CHUNK_BYTES = 262144, PIPE_BYTES = 262144 };
+enum { CHUNK_BYTES = 262144, PIPE_BYTES = 1048576 };
 
 struct end {
         int fd;
