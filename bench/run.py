@@ -17,6 +17,7 @@ from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated
 from run_echo import run_echoes, run_idle
 from run_peers import add_peer_rows, peer_round
 from run_pools import run_pools
+from run_http import run_http
 from run_resp import run_resp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -60,6 +61,10 @@ TASKS = [
     ]),
     ("loops", [
         ("one_loop", "a CPU-bound mix of tasks: one loop over two", ("ratio", AT_LEAST, 1.9)),
+    ]),
+    ("relay", [
+        ("relay", "1 MiB relayed between TCP connections", ("ratio", AT_MOST, 1.11)),
+        ("relay_cpu", "the same, CPU of the relay", None),
     ]),
     ("sleepers", [
         ("sleepers_create", "1,000,000 sleepers: create", ("value", AT_MOST, 100)),
@@ -142,6 +147,7 @@ def main():
     run_echoes(bench)
     run_idle(bench)
     run_resp(bench)
+    run_http(bench)
     print_table(bench.rows)
     if bench.json_file:
         with open(bench.json_file, "w", encoding="utf-8") as out:
