@@ -84,9 +84,15 @@ ECHO_OF_LIBUV = [
     ("server_cpu_us", "CPU per request", "us", ("ratio", AT_MOST, 0.88), ("ratio", AT_MOST, 0.85)),
     ("rps", "requests/s", "/s", None, ("ratio", AT_LEAST, 1.15)),
 ]
+ECHO_OF_LIBUV_UNIX = [("rps", "requests/s", "/s", ("ratio", AT_LEAST, 1.4), ("ratio", AT_LEAST, 1.4))]
+ECHO_OF_TOKIO = [
+    ("server_cpu_us", "CPU per request", "us", None, ("ratio", AT_MOST, 0.85)),
+    ("rps", "requests/s", "/s", None, ("ratio", AT_LEAST, 1.15)),
+]
 
+# "raw epoll" is told of, and is no floor of a ring's.
 RAW_SERVERS = ["raw oneshot", "raw pollfirst", "raw multishot"]
-SERVERS = ["ouro", *RAW_SERVERS, "libuv"]
+SERVERS = ["ouro", "ouro buf", "ouro receiver", *RAW_SERVERS, "raw epoll", "libuv", "Tokio"]
 
 
 # ---- tasks: the reference is measured inside the program --------------------------------------------------
@@ -114,17 +120,33 @@ def run_tasks(bench):
 
 # ---- echo -------------------------------------------------------------------------------------------------
 
-def server_command(bench, server):
+def server_command(bench, server, address="", core=0):
+    if server == "Tokio":  # it has no way to pin itself
+        return ["taskset", "-c", str(core), bench.path("echo_tokio"), address]
+    if server == "raw epoll":
+        return [bench.path("echo_epoll"), address, str(core)]
     if server.startswith("raw "):
-        return [bench.path("echo_raw"), server.split()[1]]
-    return [bench.path("echo_uv" if server == "libuv" else "echo_ouro")]
+        return [bench.path("echo_raw"), server.split()[1], address, str(core)]
+    if server.startswith("ouro"):
+        return [bench.path("echo_ouro"), address, str(core), *(server.split()[1:] or ["recv"])]
+    return [bench.path("echo_uv"), address, str(core)]
+
+
+def server_is_there(bench, server):
+    command = server_command(bench, server)
+    return os.access(command[3 if server == "Tokio" else 0], os.X_OK)
+
+
+def a_path(bench):
+    """Tokio of Debian knows no abstract names."""
+    return f"unix:/tmp/ouro-bench-{os.getpid()}-{time.monotonic_ns()}"
 
 
 def echo_once(bench, server, kind, connections, seconds):
     """One server and one load on it: the fields of the load's line, or None."""
     # The kernel frees a ring's sockets a while after its process has ended: a fresh name each time.
-    address = "tcp:127.0.0.1:0" if kind == "tcp" else f"unix:@ouro-bench-{os.getpid()}-{time.monotonic_ns()}"
-    command = [*server_command(bench, server), address, str(SERVER_CORE)]
+    address = "tcp:127.0.0.1:0" if kind == "tcp" else a_path(bench)
+    command = server_command(bench, server, address, SERVER_CORE)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             ready = re.fullmatch(r"ready (\S+)\n", process.stdout.readline())
@@ -137,11 +159,13 @@ def echo_once(bench, server, kind, connections, seconds):
             return lines.get("echo")
         finally:
             process.terminate()
+            if kind == "unix" and os.path.exists(address[5:]):
+                os.unlink(address[5:])
 
 
 def run_echo(bench, kind, connections, rounds):
     """All servers, interleaved: {server: [fields of each round]}, rounds in which one failed left out."""
-    servers = [server for server in SERVERS if os.access(server_command(bench, server)[0], os.X_OK)]
+    servers = [server for server in SERVERS if server_is_there(bench, server)]
     results = {server: [] for server in servers}
     for turn in range(rounds):
         note(f"echo over {kind}, {connections} connections, round {turn + 1} of {rounds}")
@@ -159,7 +183,7 @@ def median_of(fields, key):
 
 
 def add_echo_rows(bench, where, results, reference, comparisons, with_target, with_aim):
-    label = reference if reference == "libuv" else f"{reference} (floor)"
+    label = f"{reference} (floor)" if reference in RAW_SERVERS else reference
     for key, text, unit, target, aim in comparisons:
         ours = [sample[key] for sample in results["ouro"]]
         theirs = [sample[key] for sample in results[reference]]
@@ -182,7 +206,7 @@ def print_servers(where, results):
 
 def run_echoes(bench):
     for kind in ("tcp", "unix"):
-        for connections, usual, quick in ((50, 9, 3), (200, 5, 1), (1000, 5, 1)):
+        for connections, usual, quick in ((50, 9, 3), (200, 9, 1), (1000, 9, 1)):
             where = f"echo {kind} {connections}"
             if not bench.wants("echo", where, where.replace(" ", "_")):
                 continue
@@ -196,7 +220,64 @@ def run_echoes(bench):
             tcp, tcp_50 = kind == "tcp", kind == "tcp" and connections == 50
             add_echo_rows(bench, where, results, floor, ECHO_OF_RAW, tcp_50, tcp)
             if "libuv" in results:
-                add_echo_rows(bench, where, results, "libuv", ECHO_OF_LIBUV, tcp_50, tcp_50)
+                add_echo_rows(bench, where, results, "libuv", ECHO_OF_LIBUV if tcp else ECHO_OF_LIBUV_UNIX,
+                              connections == 50, connections == 50)
+            if "Tokio" in results:
+                add_echo_rows(bench, where, results, "Tokio", ECHO_OF_TOKIO, False, tcp_50)
+
+
+# ---- connections that do nothing ---------------------------------------------------------------------------
+
+IDLE_CONNECTIONS = 10000
+IDLE_TARGET_BYTES = 5000
+
+
+def idle_once(bench, server):
+    """The fields of the line that tells what an idle connection costs this server, or None."""
+    command = server_command(bench, server, "tcp:127.0.0.1:0", SERVER_CORE)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            ready = re.fullmatch(r"ready (\S+)\n", process.stdout.readline())
+            if ready is None:
+                bench.fail(server, "did not start")
+                return None
+            lines = bench.run("idle_load", ready.group(1), "--pid", str(process.pid),
+                              "--connections", str(IDLE_CONNECTIONS))
+            return lines.get("idle")
+        finally:
+            process.terminate()
+
+
+def run_idle(bench):
+    if not bench.wants("idle"):
+        return
+    results = {}
+    for server in ("ouro", "ouro buf", "ouro receiver", "raw epoll", "libuv", "Tokio"):
+        if not server_is_there(bench, server):
+            continue
+        note(f"{IDLE_CONNECTIONS} idle connections: {server}")
+        samples = [idle_once(bench, server) for _ in range(bench.rounds_of(3, 1))]
+        results[server] = [sample for sample in samples if sample]
+    bench.samples["idle"] = results
+    print(f"\n{IDLE_CONNECTIONS} idle connections, bytes each")
+    print(f"  {'server':<15}{'resident':>10}{'page tables':>13}{'kernel, both ends':>19}")
+    for server, fields in results.items():
+        if fields:
+            print(f"  {server:<15}{median_of(fields, 'resident_bytes'):>10,.0f}"
+                  f"{median_of(fields, 'page_table_bytes'):>13,.0f}{median_of(fields, 'kernel_bytes'):>19,.0f}")
+    if results.get("ouro"):
+        ours = [sample["resident_bytes"] + sample["page_table_bytes"] for sample in results["ouro"]]
+        row(bench, "idle connection: resident bytes with page tables", "B", statistics.median(ours), None, "",
+            [], ("value", AT_MOST, IDLE_TARGET_BYTES), ("value", AT_MOST, IDLE_TARGET_BYTES))
+
+
+def run_zero_copy(bench):
+    if not bench.wants("zero_copy"):
+        return
+    print("\nsending without a copy over loopback, which copies all the same: CPU over that of a plain send")
+    for name, fields in bench.run("zero_copy", "--core", str(SERVER_CORE)).items():
+        print(f"  {name[10:]:>8} bytes: {fields['ratio']:.2f}  ({fields['cpu_ns']:,.0f} ns, "
+              f"plain {fields['copy_cpu_ns']:,.0f})")
 
 
 # ---- the whole --------------------------------------------------------------------------------------------
@@ -246,6 +327,8 @@ def main():
     run_tasks(bench)
     run_pools(bench)
     run_echoes(bench)
+    run_idle(bench)
+    run_zero_copy(bench)
     run_resp(bench)
     print_table(bench.rows)
     if bench.json_file:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# build.sh CARGO SOURCE TARGET OUTPUT - builds tasks_tokio with the crates of Debian's packages, offline.
+# build.sh CARGO SOURCE TARGET OUTPUT - builds a program with the crates of Debian's packages, offline.
 set -eu
 cargo=$1 source=$2 target=$3 output=$4
 export CARGO_HOME="$target/home" CARGO_TARGET_DIR="$target" RUSTC="${RUSTC:-/usr/bin/rustc}"
@@ -13,4 +13,4 @@ replace-with = "debian"
 directory = "/usr/share/cargo/registry"
 CONFIG
 (cd "$target/crate" && "$cargo" build --release --offline --quiet)
-cp "$target/release/tasks_tokio" "$output"
+cp "$target/release/$(basename "$source")" "$output"
