@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -130,15 +129,4 @@ void echo_end_with_parent(void)
 {
         if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
                 bench_die("PR_SET_PDEATHSIG");
-}
-
-void echo_many_descriptors(void)
-{
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-                bench_die("getrlimit");
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-                bench_die("setrlimit");
 }

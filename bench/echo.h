@@ -25,7 +25,4 @@ int echo_dial(const char *address);
 /* End with the process that started this one, so that no server outlives an interrupted run. */
 void echo_end_with_parent(void);
 
-/* As many descriptors as the limit lets a process have. */
-void echo_many_descriptors(void);
-
 #endif

@@ -59,7 +59,6 @@ int main(int argc, char **argv)
         if (argc > 2)
                 bench_pin(atoi(argv[2]));
         echo_end_with_parent();
-        echo_many_descriptors();
         epoll = epoll_create1(EPOLL_CLOEXEC);
         listener = echo_listen(argv[1], 1);
         watch(epoll, listener);

@@ -1,6 +1,6 @@
 /* echo_ouro.c - the echo server on ouro: a task per connection.
  *
- * echo_ouro ADDRESS [CORE [FORM]]
+ * echo_ouro [FORM] ADDRESS [CORE]
  *
  *   recv        ouro_recv() into a buffer on the task's stack (the default)
  *   buf         ouro_recv_buf() into one of the loop's
@@ -73,16 +73,16 @@ static const struct form {
 
 static const struct form *form = forms;
 
-static void choose(const char *name)
+/* Is it the name of one? */
+static int choose(const char *name)
 {
         for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
                 if (strcmp(forms[i].name, name) == 0) {
                         form = &forms[i];
-                        return;
+                        return 1;
                 }
         }
-        fprintf(stderr, "echo_ouro: no form %s\n", name);
-        exit(2);
+        return 0;
 }
 
 static intptr_t serve(void *arg)
@@ -102,19 +102,17 @@ static intptr_t serve(void *arg)
 int main(int argc, char **argv)
 {
         struct ouro_options options = OURO_OPTIONS_INIT;
+        int first = argc > 1 && choose(argv[1]) ? 2 : 1;
 
-        if (argc < 2) {
-                fprintf(stderr, "usage: echo_ouro ADDRESS [CORE [recv|buf|receiver]]\n");
+        if (argc <= first) {
+                fprintf(stderr, "usage: echo_ouro [recv|buf|receiver] ADDRESS [CORE]\n");
                 return 2;
         }
-        if (argc > 2)
-                bench_pin(atoi(argv[2]));
-        if (argc > 3)
-                choose(argv[3]);
+        if (argc > first + 1)
+                bench_pin(atoi(argv[first + 1]));
         echo_end_with_parent();
-        echo_many_descriptors();
         options.recv_buffers = 4096; /* as many as the raw server has */
         options.recv_buffer_bytes = ECHO_BUFFER_BYTES;
-        bench_check(ouro_run_with(&options, serve, argv[1]), "ouro_run");
+        bench_check(ouro_run_with(&options, serve, argv[first]), "ouro_run");
         return 0;
 }

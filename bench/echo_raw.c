@@ -238,7 +238,6 @@ int main(int argc, char **argv)
         if (argc > 3)
                 bench_pin(atoi(argv[3]));
         echo_end_with_parent();
-        echo_many_descriptors();
         make_ring();
         if (server.multishot)
                 make_buffers();

@@ -10,19 +10,16 @@ import argparse
 import json
 import os
 import platform
-import re
 import resource
-import statistics
-import subprocess
 import sys
-import time
 
-from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated, row, spread
+from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated
+from run_echo import run_echoes, run_idle
 from run_peers import add_peer_rows, peer_round
 from run_pools import run_pools
+from run_http import run_http
 from run_resp import run_resp
 
-SERVER_CORE, LOAD_CORE = 0, 1
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # program, the numbers it prints: name, text, target as a limit on the ratio or on the value
@@ -73,27 +70,6 @@ TASKS = [
     ]),
 ]
 
-# What an echo row compares: key of the load's line, text, unit, target at 50 connections over TCP, aim over TCP
-ECHO_OF_RAW = [
-    ("server_cpu_us", "CPU per request", "us", ("ratio", AT_MOST, 1.05), ("ratio", AT_MOST, 1.03)),
-    ("rps", "requests/s", "/s", None, None),
-    ("p99_us", "p99", "us", None, None),
-    ("p999_us", "p99.9", "us", None, ("ratio", AT_MOST, 1.03)),
-]
-ECHO_OF_LIBUV = [
-    ("server_cpu_us", "CPU per request", "us", ("ratio", AT_MOST, 0.88), ("ratio", AT_MOST, 0.85)),
-    ("rps", "requests/s", "/s", None, ("ratio", AT_LEAST, 1.15)),
-]
-ECHO_OF_LIBUV_UNIX = [("rps", "requests/s", "/s", ("ratio", AT_LEAST, 1.4), ("ratio", AT_LEAST, 1.4))]
-ECHO_OF_TOKIO = [
-    ("server_cpu_us", "CPU per request", "us", None, ("ratio", AT_MOST, 0.85)),
-    ("rps", "requests/s", "/s", None, ("ratio", AT_LEAST, 1.15)),
-]
-
-# "raw epoll" is told of, and is no floor of a ring's.
-RAW_SERVERS = ["raw oneshot", "raw pollfirst", "raw multishot"]
-SERVERS = ["ouro", "ouro buf", "ouro receiver", *RAW_SERVERS, "raw epoll", "libuv", "Tokio"]
-
 
 # ---- tasks: the reference is measured inside the program --------------------------------------------------
 
@@ -118,166 +94,19 @@ def run_tasks(bench):
     add_peer_rows(bench)
 
 
-# ---- echo -------------------------------------------------------------------------------------------------
+# ---- fast paths --------------------------------------------------------------------------------------------
 
-def server_command(bench, server, address="", core=0):
-    if server == "Tokio":  # it has no way to pin itself
-        return ["taskset", "-c", str(core), bench.path("echo_tokio"), address]
-    if server == "raw epoll":
-        return [bench.path("echo_epoll"), address, str(core)]
-    if server.startswith("raw "):
-        return [bench.path("echo_raw"), server.split()[1], address, str(core)]
-    if server.startswith("ouro"):
-        return [bench.path("echo_ouro"), address, str(core), *(server.split()[1:] or ["recv"])]
-    return [bench.path("echo_uv"), address, str(core)]
-
-
-def server_is_there(bench, server):
-    command = server_command(bench, server)
-    return os.access(command[3 if server == "Tokio" else 0], os.X_OK)
-
-
-def a_path(bench):
-    """Tokio of Debian knows no abstract names."""
-    return f"unix:/tmp/ouro-bench-{os.getpid()}-{time.monotonic_ns()}"
-
-
-def echo_once(bench, server, kind, connections, seconds):
-    """One server and one load on it: the fields of the load's line, or None."""
-    # The kernel frees a ring's sockets a while after its process has ended: a fresh name each time.
-    address = "tcp:127.0.0.1:0" if kind == "tcp" else a_path(bench)
-    command = server_command(bench, server, address, SERVER_CORE)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            ready = re.fullmatch(r"ready (\S+)\n", process.stdout.readline())
-            if ready is None:
-                bench.fail(server, "did not start")
-                return None
-            lines = bench.run("echo_load", ready.group(1), "--connections", str(connections),
-                              "--seconds", str(seconds), "--warmup", "0.4",
-                              "--pid", str(process.pid), "--core", str(LOAD_CORE))
-            return lines.get("echo")
-        finally:
-            process.terminate()
-            if kind == "unix" and os.path.exists(address[5:]):
-                os.unlink(address[5:])
-
-
-def run_echo(bench, kind, connections, rounds):
-    """All servers, interleaved: {server: [fields of each round]}, rounds in which one failed left out."""
-    servers = [server for server in SERVERS if server_is_there(bench, server)]
-    results = {server: [] for server in servers}
-    for turn in range(rounds):
-        note(f"echo over {kind}, {connections} connections, round {turn + 1} of {rounds}")
-        this_round = {}
-        for server in rotated(servers, turn):
-            this_round[server] = echo_once(bench, server, kind, connections, 1 if bench.quick else 2)
-        if all(this_round.values()):
-            for server in servers:
-                results[server].append(this_round[server])
-    return results
-
-
-def median_of(fields, key):
-    return statistics.median(sample[key] for sample in fields)
-
-
-def add_echo_rows(bench, where, results, reference, comparisons, with_target, with_aim):
-    label = f"{reference} (floor)" if reference in RAW_SERVERS else reference
-    for key, text, unit, target, aim in comparisons:
-        ours = [sample[key] for sample in results["ouro"]]
-        theirs = [sample[key] for sample in results[reference]]
-        target, aim = target if with_target else None, aim if with_aim else None
-        row(bench, f"{where}: {text}", unit, statistics.median(ours), statistics.median(theirs), label,
-            [a / b for a, b in zip(ours, theirs)], target, aim)
-
-
-def print_servers(where, results):
-    print(f"\n{where}")
-    print(f"  {'server':<15}{'req/s':>10}{'p50 us':>9}{'p99 us':>9}{'p99.9 us':>10}{'CPU us/req':>12}"
-          f"{'quartiles':>15}{'starved':>9}")
-    for server, fields in results.items():
-        low, high = spread([sample["server_cpu_us"] for sample in fields])
-        print(f"  {server:<15}{median_of(fields, 'rps'):>10,.0f}{median_of(fields, 'p50_us'):>9.0f}"
-              f"{median_of(fields, 'p99_us'):>9.0f}{median_of(fields, 'p999_us'):>10.0f}"
-              f"{median_of(fields, 'server_cpu_us'):>12.2f}{f'{low:.2f}-{high:.2f}':>15}"
-              f"{max(sample['starved'] for sample in fields):>9.0f}", flush=True)
-
-
-def run_echoes(bench):
-    for kind in ("tcp", "unix"):
-        for connections, usual, quick in ((50, 9, 3), (200, 9, 1), (1000, 9, 1)):
-            where = f"echo {kind} {connections}"
-            if not bench.wants("echo", where, where.replace(" ", "_")):
-                continue
-            results = run_echo(bench, kind, connections, bench.rounds_of(usual, quick))
-            bench.samples[where] = results
-            if not all(results.values()):
-                bench.fail(where, "no round in which every server answered")
-                continue
-            print_servers(where, results)
-            floor = min(RAW_SERVERS, key=lambda server: median_of(results[server], "server_cpu_us"))
-            tcp, tcp_50 = kind == "tcp", kind == "tcp" and connections == 50
-            add_echo_rows(bench, where, results, floor, ECHO_OF_RAW, tcp_50, tcp)
-            if "libuv" in results:
-                add_echo_rows(bench, where, results, "libuv", ECHO_OF_LIBUV if tcp else ECHO_OF_LIBUV_UNIX,
-                              connections == 50, connections == 50)
-            if "Tokio" in results:
-                add_echo_rows(bench, where, results, "Tokio", ECHO_OF_TOKIO, False, tcp_50)
-
-
-# ---- connections that do nothing ---------------------------------------------------------------------------
-
-IDLE_CONNECTIONS = 10000
-IDLE_TARGET_BYTES = 5000
-
-
-def idle_once(bench, server):
-    """The fields of the line that tells what an idle connection costs this server, or None."""
-    command = server_command(bench, server, "tcp:127.0.0.1:0", SERVER_CORE)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            ready = re.fullmatch(r"ready (\S+)\n", process.stdout.readline())
-            if ready is None:
-                bench.fail(server, "did not start")
-                return None
-            lines = bench.run("idle_load", ready.group(1), "--pid", str(process.pid),
-                              "--connections", str(IDLE_CONNECTIONS))
-            return lines.get("idle")
-        finally:
-            process.terminate()
-
-
-def run_idle(bench):
-    if not bench.wants("idle"):
-        return
-    results = {}
-    for server in ("ouro", "ouro buf", "ouro receiver", "raw epoll", "libuv", "Tokio"):
-        if not server_is_there(bench, server):
-            continue
-        note(f"{IDLE_CONNECTIONS} idle connections: {server}")
-        samples = [idle_once(bench, server) for _ in range(bench.rounds_of(3, 1))]
-        results[server] = [sample for sample in samples if sample]
-    bench.samples["idle"] = results
-    print(f"\n{IDLE_CONNECTIONS} idle connections, bytes each")
-    print(f"  {'server':<15}{'resident':>10}{'page tables':>13}{'kernel, both ends':>19}")
-    for server, fields in results.items():
-        if fields:
-            print(f"  {server:<15}{median_of(fields, 'resident_bytes'):>10,.0f}"
-                  f"{median_of(fields, 'page_table_bytes'):>13,.0f}{median_of(fields, 'kernel_bytes'):>19,.0f}")
-    if results.get("ouro"):
-        ours = [sample["resident_bytes"] + sample["page_table_bytes"] for sample in results["ouro"]]
-        row(bench, "idle connection: resident bytes with page tables", "B", statistics.median(ours), None, "",
-            [], ("value", AT_MOST, IDLE_TARGET_BYTES), ("value", AT_MOST, IDLE_TARGET_BYTES))
-
-
-def run_zero_copy(bench):
-    if not bench.wants("zero_copy"):
-        return
-    print("\nsending without a copy over loopback, which copies all the same: CPU over that of a plain send")
-    for name, fields in bench.run("zero_copy", "--core", str(SERVER_CORE)).items():
-        print(f"  {name[10:]:>8} bytes: {fields['ratio']:.2f}  ({fields['cpu_ns']:,.0f} ns, "
-              f"plain {fields['copy_cpu_ns']:,.0f})")
+def run_paths(bench):
+    if bench.wants("path"):
+        print("\nfast paths: CPU time over that of the plain one")
+        for name, fields in bench.run("paths", "--rounds", str(bench.rounds_of(9, 3))).items():
+            print(f"  {name:<18}{fields['ratio']:>6.2f}  ({fields['low']:.2f}-{fields['high']:.2f}; "
+                  f"{fields['ns']:,.0f} ns, plain {fields['plain']:,.0f})")
+    if bench.wants("zero_copy"):
+        print("\nsending without a copy over loopback, which copies all the same: CPU over that of a plain send")
+        for name, fields in bench.run("zero_copy").items():
+            print(f"  {name[10:]:>8} bytes: {fields['ratio']:.2f}  ({fields['cpu_ns']:,.0f} ns, "
+                  f"plain {fields['copy_cpu_ns']:,.0f})")
 
 
 # ---- the whole --------------------------------------------------------------------------------------------
@@ -328,8 +157,9 @@ def main():
     run_pools(bench)
     run_echoes(bench)
     run_idle(bench)
-    run_zero_copy(bench)
+    run_paths(bench)
     run_resp(bench)
+    run_http(bench)
     print_table(bench.rows)
     if bench.json_file:
         with open(bench.json_file, "w", encoding="utf-8") as out:
