@@ -62,6 +62,10 @@ TASKS = [
     ("loops", [
         ("one_loop", "a CPU-bound mix of tasks: one loop over two", ("ratio", AT_LEAST, 1.9)),
     ]),
+    ("relay", [
+        ("relay", "1 MiB relayed between TCP connections", ("ratio", AT_MOST, 1.11)),
+        ("relay_cpu", "the same, CPU of the relay", None),
+    ]),
     ("sleepers", [
         ("sleepers_create", "1,000,000 sleepers: create", ("value", AT_MOST, 100)),
         ("sleepers_cold", "1,000,000 sleepers: life less sleep, cold", ("ratio", AT_MOST, 1.3)),
