@@ -794,6 +794,8 @@ template <class T> inline T ouro_sized()
 
 #include "ouro/group.h"
 #include "ouro/io.h"
+#include "ouro/dir.h"
+#include "ouro/copy.h"
 #include "ouro/channel.h"
 #include "ouro/broadcast.h"
 #include "ouro/sync.h"
