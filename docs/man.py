@@ -78,11 +78,12 @@ class Entry:
         if match := re.match(r"(?:OURO_API|static inline)\s+([^;{]*?)\s*[;{]", text):
             declared = re.search(r"(\w+)\(", match[1])[1]
             self.check(declared == self.name, f"documents {declared}")
-            named = re.findall(r"(\w+)(?:\[\])?\s*(?:,|\)$)", match[1][match[1].index("("):])
+            declaration = re.sub(r"\s*__attribute__\s*\(\(.*\)\)$", "", match[1], flags=re.S)
+            named = re.findall(r"(\w+)(?:\[\d*\])?\s*(?:,|\)$)", declaration[declaration.index("("):])
             named = [] if named == ["void"] else named
             described = [name for name, _ in self.parameters]
             self.check(named == described, f"has the parameters {named}, described are {described}")
-            return re.sub(r"\s+", " ", match[1]) + ";"
+            return re.sub(r"\s+", " ", declaration) + ";"
         if behind := re.search(rf"OURO_API\s+([^;]*?)\b{self.name}_named(\([^;]*), const char \*name\);",
                                re.sub(r"\s+", " ", self.header.text)):
             return behind[1].split("OURO_API")[-1].lstrip() + self.name + behind[2] + ");"

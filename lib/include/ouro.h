@@ -22,11 +22,13 @@
 #ifndef OURO_H
 #define OURO_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -796,6 +798,9 @@ template <class T> inline T ouro_sized()
 #include "ouro/io.h"
 #include "ouro/dir.h"
 #include "ouro/copy.h"
+#include "ouro/stream.h"
+#include "ouro/transfer.h"
+#include "ouro/net.h"
 #include "ouro/channel.h"
 #include "ouro/broadcast.h"
 #include "ouro/sync.h"

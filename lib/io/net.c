@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 
 #include "base/sys.h"
-#include "io/address.h"
+#include "ouro.h"
 #include "ring/op.h"
 #include "ring/ring.h"
 

@@ -124,6 +124,7 @@ enum call_outcome call_try(struct op *op, bool quiet)
         case IORING_OP_STATX:
         case IORING_OP_UNLINKAT:
         case IORING_OP_RENAMEAT:
+        case IORING_OP_SPLICE:
                 return CALL_HELP;
         default:
                 return finish(op, -EINVAL);
@@ -169,6 +170,8 @@ static int64_t block(struct op *op)
         case IORING_OP_RENAMEAT:
                 return sys_retry(renameat2(sqe->fd, pointer(sqe->addr), (int)sqe->len, pointer(sqe->addr2),
                                            sqe->rename_flags));
+        case IORING_OP_SPLICE:
+                return block_in_splice(sqe);
         default:
                 return -EINVAL;
         }

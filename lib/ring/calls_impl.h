@@ -53,6 +53,9 @@ bool has_address(const struct op *op);
 enum call_outcome try_rw(struct op *op, bool quiet);
 void block_in_rw(struct op *op, bool once);
 
+/* calls_splice.c: SPLICE of a file. */
+int64_t block_in_splice(const struct io_uring_sqe *sqe);
+
 /* The SIGPIPE of a write of ours is ours; one that was pending before stays. */
 struct pipe_guard {
         sigset_t old;

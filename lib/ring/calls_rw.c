@@ -47,8 +47,11 @@ void guard_enter(struct pipe_guard *guard)
         sigemptyset(&pipe);
         sigaddset(&pipe, SIGPIPE);
         pthread_sigmask(SIG_BLOCK, &pipe, &guard->old);
-        sigpending(&pending);
-        guard->was_pending = sigismember(&pending, SIGPIPE) == 1;
+        guard->was_pending = sigismember(&guard->old, SIGPIPE) == 1; /* else it would have been delivered */
+        if (guard->was_pending) {
+                sigpending(&pending);
+                guard->was_pending = sigismember(&pending, SIGPIPE) == 1;
+        }
 }
 
 void guard_leave(const struct pipe_guard *guard, bool raised)

@@ -30,7 +30,7 @@ static const char *const op_names[] = {
         [IORING_OP_READ] = "read",         [IORING_OP_RECV] = "recv",     [IORING_OP_RECVMSG] = "recvmsg",
         [IORING_OP_RENAMEAT] = "renameat", [IORING_OP_SEND] = "send",     [IORING_OP_SENDMSG] = "sendmsg",
         [IORING_OP_SHUTDOWN] = "shutdown", [IORING_OP_STATX] = "statx",   [IORING_OP_UNLINKAT] = "unlinkat",
-        [IORING_OP_WRITE] = "write",
+        [IORING_OP_SPLICE] = "splice",     [IORING_OP_WRITE] = "write",
 };
 
 /* One that has no descriptor has a number there that is less than zero (AT_FDCWD), or is a NOP. */

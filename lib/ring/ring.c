@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
@@ -29,6 +30,7 @@ int ring_open(struct ring *ring, struct sched *sched, const struct backend *back
         list_init(&ring->pending);
         list_init(&ring->cancels);
         list_init(&ring->closers);
+        list_init(&ring->holds);
         error = backend->open(ring, config);
         if (error < 0)
                 return error;
@@ -86,22 +88,41 @@ uint32_t *ring_fd(struct ring *ring, int fd)
         return &ring->fds[fd];
 }
 
-/* Counts op for its descriptor; those without one (AT_FDCWD, no file at all) are not counted. */
-static int count_fd(struct ring *ring, const struct op *op, struct ring_slot *slot)
+static int count_one(struct ring *ring, int fd)
 {
-        int fd = op->sqe.fd;
-        uint32_t *word;
+        uint32_t *word = ring_fd(ring, fd);
 
-        slot->fd = -1;
-        if (fd < 0 || op->internal || op->sqe.opcode == IORING_OP_NOP || op->sqe.opcode == IORING_OP_CLOSE)
-                return 0;
-        word = ring_fd(ring, fd);
         if (!word)
                 return ring_fd_error(fd);
         if (*word & FD_CLOSING)
                 return -EBADF;
         ++*word;
-        slot->fd = fd;
+        return 0;
+}
+
+/* Counts op for its descriptor; those without one (AT_FDCWD, no file at all) are not counted. */
+static int count_fd(struct ring *ring, const struct op *op, struct ring_slot *slot)
+{
+        int fd = op->sqe.fd, error;
+
+        slot->fd = -1;
+        if (fd < 0 || op->internal || op->sqe.opcode == IORING_OP_NOP || op->sqe.opcode == IORING_OP_CLOSE)
+                return 0;
+        error = count_one(ring, fd);
+        if (error == 0)
+                slot->fd = fd;
+        return error;
+}
+
+int ring_hold_fd(struct ring *ring, struct fd_hold *hold, int fd, struct op *op)
+{
+        int error = count_one(ring, fd);
+
+        if (error < 0)
+                return error;
+        hold->fd = fd;
+        hold->op = op;
+        list_push(&ring->holds, &hold->link);
         return 0;
 }
 
@@ -153,6 +174,43 @@ static void wake_closer(struct ring *ring, int fd)
         }
 }
 
+static void uncount(struct ring *ring, int fd)
+{
+        uint32_t word = --ring->fds[fd];
+
+        if (unlikely((word & FD_CLOSING) && (word & FD_OPS) == 0))
+                wake_closer(ring, fd);
+}
+
+void ring_release_fd(struct ring *ring, struct fd_hold *hold)
+{
+        list_del(&hold->link);
+        uncount(ring, hold->fd);
+}
+
+int ring_fd_kind(struct ring *ring, int fd, bool anew)
+{
+        const uint32_t kinds = FD_FILE | FD_NO_FILE | FD_PIPE;
+        uint32_t *word = ring_fd(ring, fd);
+        struct stat st;
+
+        if (!word)
+                return ring_fd_error(fd);
+        if (*word & FD_CLOSING)
+                return -EBADF;
+        if (anew || !(*word & kinds)) {
+                int error = sys_result(fstat(fd, &st));
+
+                if (error < 0)
+                        return error;
+                *word &= ~kinds;
+                *word |= S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? FD_FILE
+                         : S_ISFIFO(st.st_mode)                     ? FD_NO_FILE | FD_PIPE
+                                                                    : FD_NO_FILE;
+        }
+        return (int)(*word & kinds);
+}
+
 /* fd names another file now, or none: nothing that was known of it holds. */
 void ring_forget_fd(struct ring *ring, int fd)
 {
@@ -189,12 +247,8 @@ static void end_op(struct ring *ring, struct op *op, uint32_t index)
         op->state = OP_IDLE;
         note_descriptors(ring, op);
         ring->in_flight -= !op->internal;
-        if (slot->fd >= 0) {
-                uint32_t word = --ring->fds[slot->fd];
-
-                if (unlikely((word & FD_CLOSING) && (word & FD_OPS) == 0))
-                        wake_closer(ring, slot->fd);
-        }
+        if (slot->fd >= 0)
+                uncount(ring, slot->fd);
         slot->op = NULL;
         slot->generation++;
         slot->next_free = ring->free_slot;
@@ -230,15 +284,27 @@ void ring_cancel(struct ring *ring, struct op *op)
         }
 }
 
+static void cancel_for_close(struct ring *ring, struct op *op)
+{
+        op->closed = true;
+        ring_cancel(ring, op);
+}
+
 void ring_cancel_fd(struct ring *ring, int fd)
 {
+        struct ouro_list *node, *tmp;
+
         for (uint32_t i = 0; i < ring->slots_len; i++) {
                 struct op *op = ring->slots[i].op;
 
-                if (!op || ring->slots[i].fd != fd)
-                        continue;
-                op->closed = true;
-                ring_cancel(ring, op);
+                if (op && ring->slots[i].fd == fd)
+                        cancel_for_close(ring, op);
+        }
+        list_each_safe(node, tmp, &ring->holds) {
+                struct fd_hold *hold = container_of(node, struct fd_hold, link);
+
+                if (hold->fd == fd)
+                        cancel_for_close(ring, hold->op);
         }
 }
 

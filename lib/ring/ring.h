@@ -31,6 +31,7 @@ enum {
         FD_NO_FILE = 1 << 27,   /* neither; with none of the two, nobody has asked */
         FD_SEEKS = 1 << 28,     /* it has a position, and so takes offsets */
         FD_CLOSING = 1 << 29,   /* no new ones: somebody closes it */
+        FD_PIPE = 1 << 30,      /* with FD_NO_FILE: a pipe or a FIFO */
 };
 
 struct ring {
@@ -46,6 +47,7 @@ struct ring {
         struct ouro_list pending; /* ops that the backend had no room for */
         struct ouro_list cancels; /* ops whose cancel it had no room for */
         struct ouro_list closers; /* coroutines in ouro_close() that wait for a descriptor to fall idle */
+        struct ouro_list holds;   /* struct fd_hold */
         size_t in_flight;         /* operations of tasks: the loop's own are not counted */
         uint64_t stale;           /* completions for nobody */
         bool quiet_writes;        /* RWF_NOSIGNAL works: no SIGPIPE to mask */
@@ -100,5 +102,21 @@ int ring_fd_error(int fd);
 
 /* It has been closed: what was known of it holds no more. */
 void ring_forget_fd(struct ring *ring, int fd);
+
+/* FD_FILE, FD_NO_FILE or FD_NO_FILE | FD_PIPE, remembered for its word; anew: as it is now, for somebody may
+ * have closed it behind our back. Less than zero: -EBADF, also for one that is being closed; -ENOMEM. */
+int ring_fd_kind(struct ring *ring, int fd, bool anew);
+
+/* A second descriptor that an op is about, besides its sqe.fd: closing it ends the op with -EBADF and waits
+ * until it is released. */
+struct fd_hold {
+        struct ouro_list link; /* in ring->holds */
+        struct op *op;
+        int fd;
+};
+
+/* 0, -ENOMEM, -EBADF. op is begun after this. */
+int ring_hold_fd(struct ring *ring, struct fd_hold *hold, int fd, struct op *op);
+void ring_release_fd(struct ring *ring, struct fd_hold *hold);
 
 #endif

@@ -254,10 +254,11 @@ OURO_API int ouro_listen_on(int fd, int backlog);
 
 /**
  * ouro_listen - a listening socket by address text
- * @address: "tcp:HOST:PORT" (numeric, "tcp:127.0.0.1:7000", "tcp:[::1]:7000", port 0 for any, host
- * empty or "*" for all of both families), "unix:/path" or "unix:@abstract"
+ * @address: as ouro_address_parse(): "tcp:127.0.0.1:7000", "tcp:*:0" (all addresses of both families, any
+ * port), "unix:/path", "unixpacket:@abstract", "udp:[::1]:53"
  *
- * TCP listeners have SO_REUSEADDR. Names are not resolved here. A unix path must not exist.
+ * TCP listeners have SO_REUSEADDR. Names are not resolved here. A unix path must not exist. A datagram socket
+ * is bound only. More is asked for by ouro_listen_with().
  *
  * Returns: a descriptor; -EINVAL for a malformed or NULL address, or an errno of socket(2), bind(2) or
  * listen(2). Never waits.
@@ -266,12 +267,13 @@ OURO_API int ouro_listen(const char *address);
 
 /**
  * ouro_dial - connect by address text
- * @address: as ouro_listen(); a host and a port that is not 0 must be there
+ * @address: as ouro_address_parse(), or with a name for a host: "tcp:localhost:80"; a host and a port that is
+ * not 0 must be there
  *
- * TCP connections have TCP_NODELAY.
+ * TCP connections have TCP_NODELAY. The addresses of a name race for the connection, see ouro_dial_with().
  *
- * Returns: a connected descriptor; -EINVAL for a malformed or NULL address, -ECANCELED, -ETIME, or an
- * errno of socket(2) or connect(2).
+ * Returns: a connected descriptor; -EINVAL for a malformed or NULL address, an error of ouro_resolve(),
+ * -ECANCELED, -ETIME, or an errno of socket(2) or connect(2).
  */
 OURO_API int ouro_dial(const char *address);
 

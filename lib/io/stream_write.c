@@ -1,0 +1,338 @@
+/* stream_write.c - the writer of a stream.
+ *
+ * Bytes are either in the buffer, behind all that was written before, or go out straight from the caller's
+ * memory after the buffer has; so their order holds. */
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "io/stream.h"
+
+/* ---- inside and out ---- */
+
+/* A writer that has waited for a reader's flush is inside from here on: nothing may come between. */
+static int leave(ouro_stream *stream, int result)
+{
+        stream->flushing = false;
+        stream->writing = stream->queued != NULL;
+        stream_unpark(stream->sched, &stream->queued, 0);
+        if (unlikely(stream->closed))
+                stream_free_if_left(stream);
+        return result;
+}
+
+static int refuse(const ouro_stream *stream)
+{
+        if (unlikely(!stream))
+                return -EINVAL;
+        if (unlikely(sched_current != stream->sched))
+                return -EPERM;
+        return unlikely(stream->closing) ? -EBADF : 0;
+}
+
+/* The caller is inside: what it finds there. */
+static int look_round(const ouro_stream *stream)
+{
+        int interrupt = stream->sched->current->interrupt;
+
+        if (unlikely(stream->closed))
+                return -EBADF;
+        if (unlikely(interrupt))
+                return interrupt;
+        return unlikely(stream->shut) ? -EPIPE : stream->write_error;
+}
+
+/* That a reader flushes first is its own affair: the writer waits until it has. */
+static int enter(ouro_stream *stream)
+{
+        int error = refuse(stream);
+
+        if (unlikely(error < 0))
+                return error;
+        if (unlikely(stream->writing)) {
+                if (!stream->flushing || stream->queued)
+                        return -EBUSY;
+                error = stream_park(&stream->queued);
+                if (error < 0)
+                        return error;
+        }
+        stream->writing = true;
+        coro_spend(stream->sched, 0);
+        error = look_round(stream);
+        return unlikely(error < 0) ? leave(stream, error) : 0;
+}
+
+/* ---- sending ---- */
+
+/* Where a list of pieces has been got to. */
+struct pieces {
+        const struct iovec *iov;
+        int n;
+        size_t done; /* of the first */
+};
+
+static void skip_empty(struct pieces *pieces)
+{
+        while (pieces->n > 0 && pieces->done == pieces->iov->iov_len) {
+                pieces->iov++;
+                pieces->n--;
+                pieces->done = 0;
+        }
+}
+
+/* The buffer, then as many of the pieces as there is room for. How many. */
+static int gather(const ouro_stream *stream, const struct pieces *pieces, struct iovec iov[STREAM_IOV])
+{
+        const struct stream_buffer *out = &stream->out;
+        int n = 0;
+
+        if (buffered(out) > 0)
+                iov[n++] = (struct iovec){out->mem + out->begin, buffered(out)};
+        for (int i = 0; i < pieces->n && n < STREAM_IOV; i++) {
+                size_t done = i == 0 ? pieces->done : 0;
+
+                if (pieces->iov[i].iov_len > done)
+                        iov[n++] = (struct iovec){(char *)pieces->iov[i].iov_base + done,
+                                                  pieces->iov[i].iov_len - done};
+        }
+        return n;
+}
+
+static void count_sent(ouro_stream *stream, struct pieces *pieces, size_t n)
+{
+        struct stream_buffer *out = &stream->out;
+        size_t from_buffer = n < buffered(out) ? n : buffered(out);
+
+        stream->sent_bytes += n;
+        out->begin += from_buffer;
+        n -= from_buffer;
+        while (n > 0) {
+                size_t left = pieces->iov->iov_len - pieces->done, part = n < left ? n : left;
+
+                pieces->done += part;
+                n -= part;
+                skip_empty(pieces);
+        }
+}
+
+/* Sends what is kept back and then the pieces, all of them. 0, or the error that stopped it. */
+static int send_all(ouro_stream *stream, struct pieces *pieces)
+{
+        struct iovec iov[STREAM_IOV];
+        ssize_t sent;
+
+        skip_empty(pieces);
+        while (buffered(&stream->out) > 0 || pieces->n > 0) {
+                int n = gather(stream, pieces, iov);
+
+                sent = stream->transport.writev(stream->self, iov, n);
+                if (sent > 0)
+                        count_sent(stream, pieces, (size_t)sent);
+                if (unlikely(stream->closed))
+                        return -EBADF;
+                if (unlikely(sent == 0))
+                        sent = -EIO;
+                if (unlikely(sent < 0 && !stream_is_passing(sent)))
+                        stream->write_error = (int)sent;
+                if (unlikely(sent < 0))
+                        return (int)sent;
+        }
+        buffer_release(&stream->out);
+        return 0;
+}
+
+int stream_send_rest(ouro_stream *stream)
+{
+        struct pieces none = {NULL, 0, 0};
+
+        return send_all(stream, &none);
+}
+
+int stream_flush_before_wait(ouro_stream *stream)
+{
+        int error;
+
+        if (stream->writing || stream->write_error || stream->shut)
+                return 0;
+        stream->writing = stream->flushing = true;
+        error = stream_send_rest(stream);
+        stream->flushing = false;
+        stream->writing = stream->queued != NULL; /* as in leave(), but that the reader stays */
+        stream_unpark(stream->sched, &stream->queued, 0);
+        if (stream->closed)
+                return -EBADF;
+        return stream_is_passing(error) ? error : 0;
+}
+
+/* ---- calls ---- */
+
+/* Fits behind what is kept back, and is worth a copy. */
+static bool fits(const ouro_stream *stream, size_t bytes)
+{
+        return bytes < STREAM_DIRECT_WRITE && bytes <= stream->options.write_bytes - buffered(&stream->out);
+}
+
+static int reserve(ouro_stream *stream, size_t bytes)
+{
+        size_t bound = stream->options.write_bytes;
+
+        return buffer_reserve(&stream->out, bytes, STREAM_FIRST_BYTES < bound ? STREAM_FIRST_BYTES : bound,
+                              bound);
+}
+
+static void keep(ouro_stream *stream, const void *buf, size_t len)
+{
+        memcpy(stream->out.mem + stream->out.end, buf, len);
+        stream->out.end += len;
+}
+
+int ouro_stream_write(ouro_stream *stream, const void *buf, size_t len)
+{
+        const struct iovec iov = {(void *)(uintptr_t)buf, len};
+
+        return ouro_stream_writev(stream, &iov, 1);
+}
+
+/* Bytes of all pieces, or -EINVAL. */
+static ssize_t sum(const struct iovec *iov, int n)
+{
+        size_t bytes = 0;
+
+        if (n < 0 || (!iov && n > 0))
+                return -EINVAL;
+        for (int i = 0; i < n; i++)
+                if ((!iov[i].iov_base && iov[i].iov_len > 0) ||
+                    __builtin_add_overflow(bytes, iov[i].iov_len, &bytes) || bytes > SSIZE_MAX)
+                        return -EINVAL;
+        return (ssize_t)bytes;
+}
+
+int ouro_stream_writev(ouro_stream *stream, const struct iovec *iov, int n)
+{
+        ssize_t bytes = sum(iov, n);
+        int error;
+
+        if (unlikely(bytes < 0))
+                return sched_current ? (int)bytes : -EPERM;
+        error = enter(stream);
+        if (unlikely(error < 0))
+                return error;
+        if (!fits(stream, (size_t)bytes))
+                return leave(stream, send_all(stream, &(struct pieces){iov, n, 0}));
+        error = bytes > 0 ? reserve(stream, (size_t)bytes) : 0;
+        if (unlikely(error < 0))
+                return leave(stream, error);
+        for (int i = 0; i < n; i++)
+                if (iov[i].iov_len > 0)
+                        keep(stream, iov[i].iov_base, iov[i].iov_len);
+        return leave(stream, 0);
+}
+
+/* vsnprintf() without its errno. */
+static int format_into(char *buf, size_t room, const char *format, va_list args)
+{
+        int saved_errno = errno, n = vsnprintf(buf, room, format, args);
+
+        if (n < 0)
+                n = errno == EOVERFLOW ? -EOVERFLOW : -EILSEQ;
+        errno = saved_errno;
+        return n;
+}
+
+/* Longer than the room that was there: len bytes, known now. */
+static int print_long(ouro_stream *stream, size_t len, const char *format, va_list args)
+{
+        char *text;
+        int error;
+
+        if (fits(stream, len + 1)) {
+                error = reserve(stream, len + 1);
+                if (error == 0)
+                        format_into(stream->out.mem + stream->out.end, len + 1, format, args);
+                if (error == 0)
+                        stream->out.end += len;
+                return error;
+        }
+        text = mem_alloc(len + 1);
+        if (!text)
+                return -ENOMEM;
+        format_into(text, len + 1, format, args);
+        error = send_all(stream, &(struct pieces){&(struct iovec){text, len}, 1, 0});
+        mem_free(text, len + 1);
+        return error;
+}
+
+static int print(ouro_stream *stream, const char *format, va_list args)
+{
+        struct stream_buffer *out = &stream->out;
+        size_t room = out->cap - out->end;
+        va_list again;
+        int len, error = 0;
+
+        va_copy(again, args);
+        len = format_into(out->mem ? out->mem + out->end : NULL, room, format, args);
+        if (len < 0)
+                error = len;
+        else if ((size_t)len < room)
+                out->end += (size_t)len;
+        else
+                error = print_long(stream, (size_t)len, format, again);
+        va_end(again);
+        return error;
+}
+
+int ouro_stream_vprintf(ouro_stream *stream, const char *format, va_list args)
+{
+        int error;
+
+        if (unlikely(!format))
+                return sched_current ? -EINVAL : -EPERM;
+        error = enter(stream);
+        if (unlikely(error < 0))
+                return error;
+        return leave(stream, print(stream, format, args));
+}
+
+int ouro_stream_printf(ouro_stream *stream, const char *format, ...)
+{
+        va_list args;
+        int error;
+
+        va_start(args, format);
+        error = ouro_stream_vprintf(stream, format, args);
+        va_end(args);
+        return error;
+}
+
+int ouro_stream_flush(ouro_stream *stream)
+{
+        int error = enter(stream);
+
+        if (unlikely(error < 0))
+                return error;
+        return leave(stream, stream_send_rest(stream));
+}
+
+int ouro_stream_shutdown(ouro_stream *stream)
+{
+        int error = refuse(stream);
+
+        if (unlikely(error < 0))
+                return error;
+        if (stream->shut)
+                return 0;
+        if (!stream->transport.shutdown)
+                return -EOPNOTSUPP;
+        error = enter(stream);
+        if (error == 0)
+                error = stream_send_rest(stream);
+        else
+                return error;
+        if (error == 0)
+                error = stream->transport.shutdown(stream->self);
+        if (error >= 0 && !stream->closed)
+                stream->shut = true;
+        return leave(stream, error);
+}
