@@ -15,10 +15,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/raw.h"
 #include "base/sys.h"
 #include "executors/needed.h"
 #include "executors/program.h"
-#include "executors/raw.h"
 #include "executors/takeover.h"
 
 /* ---- the program among the loaded files ---- */

@@ -26,24 +26,16 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/child.h"
+#include "base/raw.h"
 #include "base/sys.h"
 #include "coro/coro.h"
-#include "executors/raw.h"
 #include "executors/start.h"
 
 enum {
         STACK_BYTES = 32 * 1024, /* of each of the two */
-        SIGNALS = 64,
-        SIGNALS_BYTES = 8,
         KEPT_FD = TAKEOVER_FD + 1,
         CANNOT_START = 127,
-};
-
-struct kernel_action {
-        uintptr_t handler;
-        unsigned long flags;
-        uintptr_t restorer;
-        uint64_t mask;
 };
 
 /* ---- between clone() and exec: system calls only ---- */
@@ -82,40 +74,6 @@ static raw_code void tell_failure(struct start *start, int socket, long error)
         tell(start, socket, -1);
 }
 
-/* What the host handles is no handler in another program; what it ignores is for the zygote to judge. */
-static raw_code void forget_handlers(void)
-{
-        struct kernel_action action, none;
-        uint64_t no_signals = 0;
-
-        none.handler = 0;
-        none.flags = 0;
-        none.restorer = 0;
-        none.mask = 0;
-        for (long sig = 1; sig <= SIGNALS; sig++)
-                if (raw_call(SYS_rt_sigaction, sig, NULL, &action, SIGNALS_BYTES, 0) == 0 &&
-                    action.handler > 1)
-                        raw_call(SYS_rt_sigaction, sig, &none, NULL, SIGNALS_BYTES, 0);
-        raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, SIGNALS_BYTES, 0);
-}
-
-/* Before Linux 5.9. */
-static raw_code void close_one_by_one(unsigned from)
-{
-        struct rlimit limit;
-
-        if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit, 0) < 0)
-                return;
-        for (unsigned fd = from; fd < limit.rlim_cur; fd++)
-                raw_call(SYS_close, fd, 0, 0, 0, 0);
-}
-
-static raw_code void close_from(unsigned from)
-{
-        if (raw_call(SYS_close_range, from, ~0u, 0, 0, 0) < 0)
-                close_one_by_one(from);
-}
-
 /* The socket becomes TAKEOVER_FD and the program KEPT_FD, until it is executed; the rest is closed. 0 or a
  * negated errno. */
 static raw_code long place_descriptors(const struct start *start)
@@ -130,7 +88,7 @@ static raw_code long place_descriptors(const struct start *start)
         if (result >= 0)
                 result = raw_call(SYS_dup3, program, KEPT_FD, O_CLOEXEC, 0, 0);
         if (result >= 0)
-                close_from(KEPT_FD + 1);
+                child_close_range(KEPT_FD + 1, ~0u);
         return result < 0 ? result : 0;
 }
 
@@ -148,7 +106,10 @@ static raw_code int zygote(void *arg)
         long result;
 
         raw_call(SYS_setsid, 0, 0, 0, 0, 0); /* before signals are let in: the terminal's are for the host */
-        forget_handlers();
+        /* What the host handles is no handler in another program; what it ignores is for the zygote to judge.
+         */
+        child_forget_handlers();
+        child_set_mask(0);
         result = place_descriptors(start);
         if (result == 0) {
                 socket = TAKEOVER_FD;
@@ -188,18 +149,13 @@ static raw_code void kill_children(void)
  * host that ignores SIGCHLD has its children reaped unseen, and this is a copy of it. */
 static raw_code void keep(long zygote_pid)
 {
-        struct kernel_action usual;
         bool orphans = false;
         long result;
 
-        usual.handler = 0;
-        usual.flags = 0;
-        usual.restorer = 0;
-        usual.mask = 0;
-        raw_call(SYS_rt_sigaction, SIGCHLD, &usual, NULL, SIGNALS_BYTES, 0);
+        child_set_dispositions(0);
         raw_call(SYS_setsid, 0, 0, 0, 0, 0);
         raw_call(SYS_prctl, PR_SET_NAME, "ouro-keeper", 0, 0, 0);
-        close_from(0);
+        child_close_range(0, ~0u);
         do {
                 result = raw_call(SYS_wait4, -1, NULL, __WALL, NULL, 0);
                 orphans |= result == zygote_pid;
@@ -263,41 +219,19 @@ struct start *start_new(const struct takeover_message *message)
         return start;
 }
 
-static void reap(int pidfd)
-{
-        siginfo_t info;
-
-        while (raw_call(SYS_waitid, P_PIDFD, pidfd, &info, WEXITED | __WALL, NULL) == -EINTR)
-                ;
-        close(pidfd);
-}
-
-static uint64_t block_signals(void)
-{
-        uint64_t all = UINT64_MAX, old = 0;
-
-        raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, SIGNALS_BYTES, 0);
-        return old;
-}
-
-static void restore_signals(uint64_t old)
-{
-        raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, SIGNALS_BYTES, 0);
-}
-
 static int await_between(struct start *start, int pidfd)
 {
         if (start->keeps)
                 start->keeper = pidfd;
         else
-                reap(pidfd);
+                child_reap(pidfd);
         return 0;
 }
 
 int start_exec(struct start *start)
 {
         const unsigned long flags = CLONE_VM | CLONE_PIDFD | (start->keeps ? 0 : CLONE_VFORK);
-        uint64_t signals = block_signals();
+        uint64_t signals = child_block_signals();
         int pidfd = -1;
         long pid;
 
@@ -308,7 +242,7 @@ int start_exec(struct start *start)
         } else {
                 pid = raw_clone(between, start->stacks[0], flags, start, &pidfd);
         }
-        restore_signals(signals);
+        child_restore_signals(signals);
         return pid < 0 ? (int)pid : await_between(start, pidfd);
 }
 
@@ -368,7 +302,7 @@ static _Noreturn void between_forks(struct start *start, uint64_t signals, bool 
                 prctl(PR_SET_CHILD_SUBREAPER, 1);
         pid = fork();
         if (pid == 0) {
-                restore_signals(signals);
+                child_restore_signals(signals);
                 if (in_task)
                         serve_off_task(start->socket);
                 takeover_serve(start->socket);
@@ -387,19 +321,19 @@ static _Noreturn void between_forks(struct start *start, uint64_t signals, bool 
 int start_fork(struct start *start)
 {
         bool in_task = on_task_stack();
-        uint64_t signals = block_signals();
+        uint64_t signals = child_block_signals();
         int pidfd = -1;
         int pid = (int)raw_call(SYS_clone, CLONE_PIDFD, NULL, &pidfd, NULL, 0);
 
         if (pid == 0)
                 between_forks(start, signals, in_task);
-        restore_signals(signals);
+        child_restore_signals(signals);
         return pid < 0 ? pid : await_between(start, pidfd);
 }
 
 void start_free(struct start *start)
 {
         if (start->keeper >= 0)
-                reap(start->keeper);
+                child_reap(start->keeper);
         munmap(start->memory, start->memory_bytes);
 }

@@ -31,6 +31,8 @@
 #include <sys/uio.h>
 
 #ifdef __cplusplus
+#include <initializer_list> /* OURO_ARGV() */
+
 extern "C" {
 #endif
 
@@ -106,6 +108,18 @@ struct ouro_options {
         unsigned interrupt;         /* OURO_INTERRUPT_...: signals that cancel the main task; default: none */
         bool no_deadlock_check;     /* that all tasks wait for each other is no error: something that the
                                        library does not know of will end it, a signal handler say */
+        unsigned without;           /* OURO_WITHOUT_...: fast paths that are not to be taken; default: none */
+        unsigned recv_buffers;      /* of the loop, for ouro_recv_buf(): 1 to 32768; default 256 */
+        size_t recv_buffer_bytes;   /* of each, at most 16 MiB; default 4,096 */
+};
+
+/* Fast paths, each of which has a slower one with the same results. They are not taken either where the
+ * kernel, the backend or a limit does not let them be. */
+enum {
+        OURO_WITHOUT_MULTISHOT = 1,   /* each connection accepted, and each receive, is asked for by itself */
+        OURO_WITHOUT_BUFFER_RING = 2, /* the kernel does not choose the buffer that it receives into */
+        OURO_WITHOUT_ZERO_COPY = 4,   /* ouro_send_zc() copies */
+        OURO_WITHOUT_FIXED = 8,       /* memory is not registered for ouro_buffer_register() */
 };
 
 /* Signals that cancel the main task: see ouro_run_with(). */
@@ -810,6 +824,8 @@ template <class T> inline T ouro_sized()
 #include "ouro/local.h"
 #include "ouro/job.h"
 #include "ouro/pool.h"
+#include "ouro/process.h"
+#include "ouro/terminal.h"
 #include "ouro/loops.h"
 
 #endif /* OURO_H */

@@ -93,12 +93,13 @@ static ssize_t send_copied(int fd_out, int fd_in, off_t offset, size_t len)
 static int wait_for_room(int fd_out, int fd_in)
 {
         struct ring *ring = sched_current->ring;
-        struct fd_hold hold;
+        struct fd_hold hold = {.closing = fd_hold_ends_op};
         struct op op;
         int result;
 
+        hold.op = &op;
         io_uring_prep_poll_add(op_begin(&op), fd_out, POLLOUT);
-        result = ring_hold_fd(ring, &hold, fd_in, &op);
+        result = ring_hold_fd(ring, &hold, fd_in);
         if (result < 0)
                 return result;
         result = (int)op_wait(&op);

@@ -80,12 +80,13 @@ static int check_ends(struct end *in, struct end *out, bool only_pipes)
 static int wait_for_end(const struct end *end, const struct end *other)
 {
         struct ring *ring = sched_current->ring;
-        struct fd_hold hold;
+        struct fd_hold hold = {.closing = fd_hold_ends_op};
         struct op op;
         int result;
 
+        hold.op = &op;
         io_uring_prep_poll_add(op_begin(&op), end->fd, end->events);
-        result = ring_hold_fd(ring, &hold, other->fd, &op);
+        result = ring_hold_fd(ring, &hold, other->fd);
         if (result < 0)
                 return result;
         result = (int)op_wait(&op);
@@ -130,14 +131,15 @@ static ssize_t move_now(const struct end *in, const struct end *out, size_t len,
 static ssize_t move_file(const struct end *in, const struct end *out, size_t len, unsigned flags)
 {
         struct ring *ring = sched_current->ring;
-        struct fd_hold hold;
+        struct fd_hold hold = {.closing = fd_hold_ends_op};
         struct op op;
         ssize_t n;
 
+        hold.op = &op;
         io_uring_prep_splice(op_begin(&op), in->fd, in->offset ? *in->offset : -1, out->fd,
                              out->offset ? *out->offset : -1,
                              (unsigned)(len < TRANSFER_MAX ? len : TRANSFER_MAX), flags | SPLICE_F_NONBLOCK);
-        n = ring_hold_fd(ring, &hold, in->fd, &op);
+        n = ring_hold_fd(ring, &hold, in->fd);
         if (n < 0)
                 return n;
         n = op_wait(&op);

@@ -2,8 +2,8 @@
  *
  * A backend takes ops, which hold a submission entry in io_uring's own form, and answers each with exactly
  * one last completion: ring_complete(ring, sqe.user_data, res, flags), res as the kernel would give it,
- * flags without IORING_CQE_F_MORE. It never keeps an op from going forward because others wait. All of it is
- * called on the loop's thread but wake. */
+ * flags without IORING_CQE_F_MORE; before it there may be others, with that flag. It never keeps an op from
+ * going forward because others wait. All of it is called on the loop's thread but wake. */
 #ifndef OURO_RING_BACKEND_H
 #define OURO_RING_BACKEND_H
 
@@ -25,6 +25,9 @@ struct backend {
 
         /* It moves a file's position not always when it moves bytes. */
         bool loses_position;
+
+        /* It takes entries that complete many times (IORING_CQE_F_MORE). */
+        bool multishot;
 
         /* Sets ring->impl. 0 or a negated errno: -ENOSYS means that it does not work here (and another
          * may), -ENOMEM, -EMFILE, -ENFILE a shortage (and another would have it too). */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ring/calls_impl.h"
+#include "ring/opcodes.h"
 
 int poll_now(int fd, unsigned events)
 {
@@ -85,6 +86,7 @@ static bool is_supported(const struct io_uring_sqe *sqe)
         case IORING_OP_ACCEPT:
                 return sqe->ioprio == 0 && sqe->file_index == 0;
         case IORING_OP_OPENAT:
+        case IORING_OP_OPENAT2:
         case IORING_OP_CLOSE:
                 return sqe->file_index == 0;
         case IORING_OP_POLL_ADD:
@@ -119,23 +121,12 @@ enum call_outcome call_try(struct op *op, bool quiet)
                 return finish(op, sys_result(shutdown(op->sqe.fd, (int)op->sqe.len)));
         case IORING_OP_CLOSE:
                 return try_close(op);
-        case IORING_OP_OPENAT:
-        case IORING_OP_FSYNC:
-        case IORING_OP_STATX:
-        case IORING_OP_UNLINKAT:
-        case IORING_OP_RENAMEAT:
         case IORING_OP_SPLICE:
+        case OP_CALL:
                 return CALL_HELP;
         default:
-                return finish(op, -EINVAL);
+                return is_file_call(op->sqe.opcode) ? CALL_HELP : finish(op, -EINVAL);
         }
-}
-
-static int64_t block_in_fsync(const struct io_uring_sqe *sqe)
-{
-        if (sqe->fsync_flags & ~IORING_FSYNC_DATASYNC)
-                return -EINVAL;
-        return sqe->fsync_flags ? sys_retry(fdatasync(sqe->fd)) : sys_retry(fsync(sqe->fd));
 }
 
 static int64_t block_in_accept(const struct io_uring_sqe *sqe)
@@ -147,33 +138,32 @@ static int64_t block_in_accept(const struct io_uring_sqe *sqe)
         return sys_retry(accept4(sqe->fd, pointer(sqe->addr), pointer(sqe->addr2), (int)sqe->accept_flags));
 }
 
+/* Its result has a place of its own: it may be wider than op->res, and look like an interruption. */
+static int64_t block_in_call(const struct io_uring_sqe *sqe)
+{
+        struct call *call = pointer(sqe->addr);
+
+        call->result = call->fn(call->arg);
+        return 0;
+}
+
 static int64_t block(struct op *op)
 {
         const struct io_uring_sqe *sqe = &op->sqe;
 
         switch (sqe->opcode) {
+        case OP_CALL:
+                return block_in_call(sqe);
         case IORING_OP_ACCEPT:
                 return block_in_accept(sqe);
         case IORING_OP_CONNECT:
                 return connect_for_a_tick(op);
         case IORING_OP_CLOSE:
                 return block_in_flush(sqe);
-        case IORING_OP_OPENAT:
-                return sys_retry(openat(sqe->fd, pointer(sqe->addr), (int)sqe->open_flags, (mode_t)sqe->len));
-        case IORING_OP_FSYNC:
-                return block_in_fsync(sqe);
-        case IORING_OP_STATX:
-                return sys_retry(statx(sqe->fd, pointer(sqe->addr), (int)sqe->statx_flags, sqe->len,
-                                       pointer(sqe->off)));
-        case IORING_OP_UNLINKAT:
-                return sys_retry(unlinkat(sqe->fd, pointer(sqe->addr), (int)sqe->unlink_flags));
-        case IORING_OP_RENAMEAT:
-                return sys_retry(renameat2(sqe->fd, pointer(sqe->addr), (int)sqe->len, pointer(sqe->addr2),
-                                           sqe->rename_flags));
         case IORING_OP_SPLICE:
                 return block_in_splice(sqe);
         default:
-                return -EINVAL;
+                return block_in_file_call(sqe);
         }
 }
 
@@ -207,14 +197,9 @@ enum call_outcome call_after_help(struct op *op, bool once)
         return once && op->res == -EAGAIN ? CALL_WAIT : CALL_DONE;
 }
 
-/* Opening a FIFO waits for its other end. */
 bool call_may_wait(const struct op *op)
 {
-        struct stat st;
-
-        if (op->sqe.opcode != IORING_OP_OPENAT || (op->sqe.open_flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)))
-                return false;
-        return sys_result(fstatat(op->sqe.fd, pointer(op->sqe.addr), &st, 0)) == 0 && S_ISFIFO(st.st_mode);
+        return file_call_may_wait(&op->sqe);
 }
 
 int32_t call_cancelled(struct op *op)

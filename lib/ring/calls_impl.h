@@ -49,6 +49,11 @@ enum call_outcome connect_begun(struct op *op, int result);
 int connect_for_a_tick(const struct op *op);
 bool has_address(const struct op *op);
 
+/* calls_file.c: what names and files are asked for besides. */
+bool is_file_call(unsigned opcode);
+int64_t block_in_file_call(const struct io_uring_sqe *sqe);
+bool file_call_may_wait(const struct io_uring_sqe *sqe);
+
 /* calls_rw.c: READ, WRITE. */
 enum call_outcome try_rw(struct op *op, bool quiet);
 void block_in_rw(struct op *op, bool once);

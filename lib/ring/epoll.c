@@ -15,9 +15,8 @@
 #include "base/sys.h"
 #include "ring/calls.h"
 #include "ring/epoll.h"
+#include "ring/help.h"
 #include "ring/ring.h"
-
-enum { HELPERS_DEFAULT = 4 };
 
 int64_t epoll_now_ns(void)
 {
@@ -200,11 +199,7 @@ static int open_descriptors(struct epoll *epoll)
 
 static int open_helpers(struct epoll *epoll, const struct ring_config *config)
 {
-        unsigned limit = config->kernel_workers;
-
-        if (limit == 0 || limit > HELPERS_DEFAULT)
-                limit = HELPERS_DEFAULT;
-        return helpers_open(&epoll->helpers, limit, wake, epoll);
+        return helpers_open(&epoll->helpers, help_limit(config->kernel_workers), wake, epoll);
 }
 
 static int epoll_open(struct ring *ring, const struct ring_config *config)

@@ -1,4 +1,4 @@
-/* helpers.h - threads that make the system calls that block, for the backend that has no kernel to do it.
+/* helpers.h - threads that make the system calls that block, where the kernel has no other way for them.
  *
  * Ops are queued by their link. A helper takes one, runs call_block() and puts it among the finished. A
  * bounded number of helpers does what ends by itself; an op that may wait for somebody else does not count,

@@ -11,6 +11,7 @@
 #ifndef IORING_FEAT_NO_IOWAIT
 #define IORING_FEAT_NO_IOWAIT (1U << 17)
 #endif
+#define IORING_OP_FTRUNCATE 55 /* 6.9; an enumerator where the headers know it */
 #ifndef RWF_NOSIGNAL
 #define RWF_NOSIGNAL 0x00000100 /* 6.18: no SIGPIPE from this write */
 #endif

@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "ring/calls.h"
 #include "ring/op.h"
+#include "ring/opcodes.h"
 #include "ring/ring.h"
 
 static void wake_waiter(struct ring *ring, struct op *op)
@@ -24,15 +25,6 @@ static void cut_op(struct sched *sched, struct coro *coro, int interrupt)
         ring_cancel(sched->ring, coro->waiter.what);
 }
 
-static const char *const op_names[] = {
-        [IORING_OP_ACCEPT] = "accept",     [IORING_OP_CLOSE] = "close",   [IORING_OP_CONNECT] = "connect",
-        [IORING_OP_FSYNC] = "fsync",       [IORING_OP_OPENAT] = "openat", [IORING_OP_POLL_ADD] = "poll",
-        [IORING_OP_READ] = "read",         [IORING_OP_RECV] = "recv",     [IORING_OP_RECVMSG] = "recvmsg",
-        [IORING_OP_RENAMEAT] = "renameat", [IORING_OP_SEND] = "send",     [IORING_OP_SENDMSG] = "sendmsg",
-        [IORING_OP_SHUTDOWN] = "shutdown", [IORING_OP_STATX] = "statx",   [IORING_OP_UNLINKAT] = "unlinkat",
-        [IORING_OP_SPLICE] = "splice",     [IORING_OP_WRITE] = "write",
-};
-
 /* One that has no descriptor has a number there that is less than zero (AT_FDCWD), or is a NOP. */
 static void op_target(const struct coro *coro, struct wait_target *target)
 {
@@ -40,8 +32,8 @@ static void op_target(const struct coro *coro, struct wait_target *target)
 
         if (op->sqe.fd >= 0 && op->sqe.opcode != IORING_OP_NOP)
                 target->fd = op->sqe.fd;
-        if (op->sqe.opcode < sizeof op_names / sizeof *op_names)
-                target->name = op_names[op->sqe.opcode];
+        target->name = op->sqe.opcode == OP_CALL ? ((const struct call *)(uintptr_t)op->sqe.addr)->name
+                                                 : opcode_name(op->sqe.opcode);
 }
 
 static void close_target(const struct coro *coro, struct wait_target *target)
@@ -173,6 +165,24 @@ intptr_t op_wait_uncut(struct op *op)
         if (unlikely(!sched_current))
                 return -EPERM;
         return wait_as(op, &waits_for_op_uncut);
+}
+
+intptr_t op_call_on(int fd, const char *name, intptr_t (*fn)(void *arg), void *arg)
+{
+        struct call call = {.name = name, .fn = fn, .arg = arg};
+        struct op op;
+        intptr_t error;
+
+        op_begin(&op)->opcode = OP_CALL;
+        op.sqe.fd = fd;
+        op.sqe.addr = (uint64_t)(uintptr_t)&call;
+        error = op_wait(&op);
+        return error < 0 ? error : call.result;
+}
+
+intptr_t op_call(intptr_t (*fn)(void *arg), void *arg)
+{
+        return op_call_on(-1, "call", fn, arg);
 }
 
 int op_start(struct ring *ring, struct op *op)

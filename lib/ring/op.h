@@ -57,6 +57,24 @@ intptr_t op_wait(struct op *op);
 /* As op_wait(), never cut short. */
 intptr_t op_wait_uncut(struct op *op);
 
+/* fn(arg) in one of the loop's few helper threads; the task waits. A cancellation point: withdrawn while
+ * no helper has begun it, waited for then. So fn must end by itself and never wait for a peer. It blocks all
+ * signals, belongs to no loop, and returns what is to be returned here: >= 0, or a negated errno. Short of
+ * threads it runs on the loop's thread. */
+intptr_t op_call(intptr_t (*fn)(void *arg), void *arg);
+
+/* As op_call(), counted for fd (less than zero: for none), so that ouro_close() ends it with -EBADF or waits
+ * for it. Reports call it by name. */
+intptr_t op_call_on(int fd, const char *name, intptr_t (*fn)(void *arg), void *arg);
+
+/* What the entry of op_call() points to, on the stack of its task. */
+struct call {
+        const char *name;
+        intptr_t (*fn)(void *arg);
+        void *arg;
+        intptr_t result;
+};
+
 /* Submits op for the loop itself; op->complete is called. */
 int op_start(struct ring *ring, struct op *op);
 

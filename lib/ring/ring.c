@@ -27,6 +27,7 @@ int ring_open(struct ring *ring, struct sched *sched, const struct backend *back
         ring->sched = sched;
         ring->backend = backend;
         ring->kernel = config->kernel;
+        ring->without = config->without;
         list_init(&ring->pending);
         list_init(&ring->cancels);
         list_init(&ring->closers);
@@ -114,14 +115,13 @@ static int count_fd(struct ring *ring, const struct op *op, struct ring_slot *sl
         return error;
 }
 
-int ring_hold_fd(struct ring *ring, struct fd_hold *hold, int fd, struct op *op)
+int ring_hold_fd(struct ring *ring, struct fd_hold *hold, int fd)
 {
         int error = count_one(ring, fd);
 
         if (error < 0)
                 return error;
         hold->fd = fd;
-        hold->op = op;
         list_push(&ring->holds, &hold->link);
         return 0;
 }
@@ -226,13 +226,18 @@ static void forget_closed(struct ring *ring, int fd)
                 ring_forget_fd(ring, fd);
 }
 
+static bool gives_descriptor(unsigned opcode)
+{
+        return opcode == IORING_OP_ACCEPT || opcode == IORING_OP_OPENAT || opcode == IORING_OP_OPENAT2;
+}
+
 /* The number of a closed descriptor is used anew at once, maybe by a completion of this very batch: it must
  * be known as open before any task runs. */
 static void note_descriptors(struct ring *ring, const struct op *op)
 {
         if (op->sqe.opcode == IORING_OP_CLOSE)
                 forget_closed(ring, op->sqe.fd);
-        else if ((op->sqe.opcode == IORING_OP_ACCEPT || op->sqe.opcode == IORING_OP_OPENAT) && op->res >= 0)
+        else if (op->res >= 0 && gives_descriptor(op->sqe.opcode))
                 ring_forget_fd(ring, op->res);
 }
 
@@ -245,7 +250,6 @@ static void end_op(struct ring *ring, struct op *op, uint32_t index)
                 list_del(&op->link);
         }
         op->state = OP_IDLE;
-        note_descriptors(ring, op);
         ring->in_flight -= !op->internal;
         if (slot->fd >= 0)
                 uncount(ring, slot->fd);
@@ -265,6 +269,7 @@ void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t 
         }
         op->res = res;
         op->flags = flags;
+        note_descriptors(ring, op);
         if (!(flags & IORING_CQE_F_MORE))
                 end_op(ring, op, (uint32_t)user_data);
         op->complete(ring, op);
@@ -304,8 +309,13 @@ void ring_cancel_fd(struct ring *ring, int fd)
                 struct fd_hold *hold = container_of(node, struct fd_hold, link);
 
                 if (hold->fd == fd)
-                        cancel_for_close(ring, hold->op);
+                        hold->closing(ring, hold);
         }
+}
+
+void fd_hold_ends_op(struct ring *ring, struct fd_hold *hold)
+{
+        cancel_for_close(ring, hold->op);
 }
 
 bool ring_all_cancelled(const struct ring *ring)

@@ -38,7 +38,8 @@ struct ring {
         const struct backend *backend;
         void *impl; /* the backend's own */
         struct sched *sched;
-        unsigned kernel; /* OURO_KERNEL(): what the probe may use */
+        unsigned kernel;  /* OURO_KERNEL(): what the probe may use */
+        unsigned without; /* OURO_WITHOUT_...: fast paths that are not taken */
         struct ring_slot *slots;
         uint32_t slots_len;
         uint32_t free_slot; /* first of the list; slots_len: none */
@@ -57,7 +58,10 @@ struct ring_config {
         unsigned entries;
         unsigned kernel;
         unsigned kernel_workers;
-        bool polled; /* somebody else's loop will poll ring_descriptor() */
+        bool polled;              /* somebody else's loop will poll ring_descriptor() */
+        unsigned without;         /* OURO_WITHOUT_... */
+        unsigned recv_buffers;    /* 0: the default */
+        size_t recv_buffer_bytes; /* likewise */
 };
 
 /* Opens it on a given backend. 0, or a negated errno: see backend.h. */
@@ -90,6 +94,12 @@ void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t 
 /* Asks the kernel to end op soon. Its completion decides what happened. */
 void ring_cancel(struct ring *ring, struct op *op);
 
+/* May what came with that version be asked for? Not whether it works. */
+static inline bool ring_may(const struct ring *ring, unsigned kernel)
+{
+        return ring->kernel == 0 || ring->kernel >= kernel;
+}
+
 /* The op under way at user_data, or NULL. */
 struct op *ring_find(struct ring *ring, uint64_t user_data);
 
@@ -107,16 +117,20 @@ void ring_forget_fd(struct ring *ring, int fd);
  * have closed it behind our back. Less than zero: -EBADF, also for one that is being closed; -ENOMEM. */
 int ring_fd_kind(struct ring *ring, int fd, bool anew);
 
-/* A second descriptor that an op is about, besides its sqe.fd: closing it ends the op with -EBADF and waits
- * until it is released. */
+/* A descriptor that a wait is about without an op on it: whoever closes it has the wait end with -EBADF, and
+ * waits until it is released. */
 struct fd_hold {
         struct ouro_list link; /* in ring->holds */
-        struct op *op;
+        void (*closing)(struct ring *ring, struct fd_hold *hold);
+        struct op *op; /* whatever fd_hold_ends_op() is to end */
         int fd;
 };
 
-/* 0, -ENOMEM, -EBADF. op is begun after this. */
-int ring_hold_fd(struct ring *ring, struct fd_hold *hold, int fd, struct op *op);
+/* 0, -ENOMEM, -EBADF. What is to be ended by its closing is begun after this. */
+int ring_hold_fd(struct ring *ring, struct fd_hold *hold, int fd);
 void ring_release_fd(struct ring *ring, struct fd_hold *hold);
+
+/* Of hold->closing: hold->op, whose sqe.fd is another descriptor, ends with -EBADF. */
+void fd_hold_ends_op(struct ring *ring, struct fd_hold *hold);
 
 #endif

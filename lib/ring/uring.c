@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "coro/sanitize.h"
+#include "ring/help.h"
 #include "ring/ring.h"
 
 enum { WORKERS_DEFAULT = 16 };
@@ -51,6 +52,7 @@ struct uring {
         int wake_fd;         /* eventfd, always being read */
         uint64_t wake_count;
         struct op wake_op;
+        struct help help; /* for what this kernel does not know */
 };
 
 /* The kernel may not be asked for what came after the masked version. */
@@ -104,8 +106,13 @@ static struct io_uring_sqe *free_entry(struct uring *uring)
 static bool uring_submit(struct ring *ring, struct op *op)
 {
         struct uring *uring = ring->impl;
-        struct io_uring_sqe *sqe = free_entry(uring);
+        struct io_uring_sqe *sqe;
 
+        if (unlikely(uring->help.is_ours[op->sqe.opcode])) {
+                help_submit(&uring->help, op);
+                return true;
+        }
+        sqe = free_entry(uring);
         if (unlikely(!sqe))
                 return false;
         *sqe = op->sqe;
@@ -116,8 +123,14 @@ static bool uring_submit(struct ring *ring, struct op *op)
 
 static bool uring_cancel(struct ring *ring, struct op *op)
 {
-        struct io_uring_sqe *sqe = free_entry(ring->impl);
+        struct uring *uring = ring->impl;
+        struct io_uring_sqe *sqe;
 
+        if (unlikely(uring->help.is_ours[op->sqe.opcode])) {
+                help_cancel(&uring->help, op);
+                return true;
+        }
+        sqe = free_entry(uring);
         if (unlikely(!sqe))
                 return false;
         memset(sqe, 0, sizeof *sqe);
@@ -201,7 +214,7 @@ static int uring_wait(struct ring *ring, int64_t timeout_ns)
         unsigned submit = publish(&uring->ring), flags = IORING_ENTER_GETEVENTS, wait = 0;
         int error = 0;
 
-        if (timeout_ns != 0 && !completions_wait(uring)) {
+        if (timeout_ns != 0 && !completions_wait(uring) && !help_waits(&uring->help)) {
                 wait = 1;
                 flags |= uring->enter_flags;
         }
@@ -212,6 +225,8 @@ static int uring_wait(struct ring *ring, int64_t timeout_ns)
                 error = judge_enter(enter(uring, 0, 0, IORING_ENTER_GETEVENTS, 0));
                 reap(ring, uring);
         }
+        if (unlikely(help_waits(&uring->help)))
+                help_deliver(&uring->help);
         return error;
 }
 
@@ -262,7 +277,9 @@ static bool uring_rest(struct ring *ring, int64_t *ret_ns)
         unsigned submit = publish(&uring->ring);
 
         (void)ret_ns;
-        return submit == 0 || (enter(uring, submit, 0, 0, 0) >= 0 && unsubmitted(&uring->ring) == 0);
+        if (submit > 0 && (enter(uring, submit, 0, 0, 0) < 0 || unsubmitted(&uring->ring) > 0))
+                return false;
+        return !help_waits(&uring->help);
 }
 
 /* ---- opening ---- */
@@ -359,21 +376,22 @@ static int try_nop(struct uring *uring)
         return result < 0 ? -ENOSYS : 0;
 }
 
-/* Every opcode of lib/io must be there; where one is not, epoll does it all. */
-static bool probe_opcodes(struct uring *uring)
+/* What helpers cannot do must be there; where it is not, epoll does it all. */
+static bool probe_opcodes(struct ring *ring, const struct ring_config *config)
 {
+        struct uring *uring = ring->impl;
         static const uint8_t needed[] = {
-                IORING_OP_RECV,    IORING_OP_SEND,         IORING_OP_RECVMSG,  IORING_OP_SENDMSG,
-                IORING_OP_ACCEPT,  IORING_OP_CONNECT,      IORING_OP_SHUTDOWN, IORING_OP_CLOSE,
-                IORING_OP_OPENAT,  IORING_OP_READ,         IORING_OP_WRITE,    IORING_OP_FSYNC,
-                IORING_OP_STATX,   IORING_OP_UNLINKAT,     IORING_OP_RENAMEAT, IORING_OP_POLL_ADD,
-                IORING_OP_TIMEOUT, IORING_OP_ASYNC_CANCEL,
+                IORING_OP_RECV,   IORING_OP_SEND,    IORING_OP_RECVMSG,      IORING_OP_SENDMSG,
+                IORING_OP_ACCEPT, IORING_OP_CONNECT, IORING_OP_SHUTDOWN,     IORING_OP_CLOSE,
+                IORING_OP_READ,   IORING_OP_WRITE,   IORING_OP_POLL_ADD,     IORING_OP_TIMEOUT,
+                IORING_OP_READV,  IORING_OP_WRITEV,  IORING_OP_ASYNC_CANCEL,
         };
         struct io_uring_probe *probe = io_uring_get_probe_ring(&uring->ring);
         bool all = probe != NULL;
 
         for (size_t i = 0; all && i < sizeof needed; i++)
                 all = io_uring_opcode_supported(probe, needed[i]);
+        help_init(&uring->help, ring, help_limit(config->kernel_workers), probe);
         if (probe)
                 io_uring_free_probe(probe);
         return all;
@@ -423,7 +441,7 @@ static int uring_open(struct ring *ring, const struct ring_config *config)
                 return error;
         }
         error = try_nop(uring);
-        if (error == 0 && !probe_opcodes(uring))
+        if (error == 0 && !probe_opcodes(ring, config))
                 error = -ENOSYS;
         if (error == 0)
                 error = open_wake(ring);
@@ -446,6 +464,7 @@ static void uring_close(struct ring *ring)
         while (uring->wake_op.state != OP_IDLE)
                 if (ring_wait(ring, OURO_SEC(1)) < 0)
                         return; /* the ring is broken: leave its memory to it */
+        help_close(&uring->help);
         sanitize_memory_unmapped();
         io_uring_queue_exit(&uring->ring);
         close(uring->wake_fd);
@@ -457,6 +476,7 @@ const struct backend backend_uring = {
         .name = "uring",
         .opens_without_waiting = true,
         .loses_position = true,
+        .multishot = true,
         .open = uring_open,
         .close = uring_close,
         .submit = uring_submit,

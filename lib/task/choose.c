@@ -98,6 +98,9 @@ int choose_backend(struct ouro_loop *loop, const struct ouro_options *options)
                 .kernel = options->kernel,
                 .kernel_workers = options->kernel_workers,
                 .polled = loop->polled,
+                .without = options->without,
+                .recv_buffers = options->recv_buffers,
+                .recv_buffer_bytes = options->recv_buffer_bytes,
         };
         struct choice choice = {options->backend, options->forbidden};
         const char *denied = NULL;

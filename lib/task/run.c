@@ -11,6 +11,8 @@
 #include "task/poller.h"
 #include "task/task.h"
 
+enum { RECV_BUFFER_MOST_BYTES = 16 << 20 };
+
 static const int64_t SPIN_DEFAULT_NS = 20 * 1000;
 
 /* Nothing but operations that the kernel was asked to end, and does not: only they keep the run from ending.
@@ -30,7 +32,7 @@ static int64_t drain_end(const struct ouro_loop *loop)
 
 static bool all_ended(const struct ouro_loop *loop)
 {
-        return loop->root.live == 0 && loop->guests == 0;
+        return loop->root.live == 0 && loop->guests == 0 && list_empty(&loop->children);
 }
 
 static void cancel_all(struct ouro_loop *loop)
@@ -38,6 +40,13 @@ static void cancel_all(struct ouro_loop *loop)
         const struct cause cause = {.reason = OURO_CANCEL_END, .origin = loop->main_handle};
 
         group_cancel(loop, &loop->root, &cause);
+}
+
+/* A task may still use its processes while it is cancelled; after that nobody does. */
+static void end_children(struct ouro_loop *loop)
+{
+        if (loop->root.live == 0 && !list_empty(&loop->children))
+                loop->end_children(loop);
 }
 
 /* Cancels what is left and waits for it: from when nothing but the kernel is in the way, for drain_ns,
@@ -54,6 +63,7 @@ static bool drain(struct ouro_loop *loop)
                 int64_t left_ns;
 
                 sched_run(&loop->sched, LOOP_BUDGET);
+                end_children(loop);
                 if (all_ended(loop))
                         break;
                 if (!only_stuck_ops(loop)) {
@@ -105,6 +115,7 @@ bool loop_end(struct ouro_loop *loop)
 bool loop_try_end(struct ouro_loop *loop)
 {
         cancel_all(loop);
+        end_children(loop);
         return all_ended(loop) && inbox_close(loop);
 }
 
@@ -156,6 +167,7 @@ static void init_loop(struct ouro_loop *loop, const struct ouro_options *options
         loop->root.flags = OURO_GROUP_KEEP;
         list_init(&loop->root.members);
         list_init(&loop->pollers);
+        list_init(&loop->children);
 }
 
 static void free_spare_jobs(struct ouro_loop *loop)
@@ -202,6 +214,9 @@ static int check_options(const struct ouro_options *options)
         if (options->entries > 32768 || (unsigned)options->clock > OURO_CLOCK_VIRTUAL ||
             (unsigned)options->backend > OURO_BACKEND_EPOLL || options->drain_ns < 0 ||
             (options->interrupt & ~(unsigned)(OURO_INTERRUPT_SIGINT | OURO_INTERRUPT_SIGTERM)))
+                return -EINVAL;
+        if (options->without >= 2 * OURO_WITHOUT_FIXED || options->recv_buffers > 32768 ||
+            options->recv_buffer_bytes > RECV_BUFFER_MOST_BYTES)
                 return -EINVAL;
         if (options->stack_bytes &&
             (options->stack_bytes < STACK_MIN_BYTES || options->stack_bytes > STACK_MAX_BYTES))

@@ -165,7 +165,11 @@ struct ouro_loop {
         void *jobs_within; /* queue of those that this thread may run itself, see executors/within.c */
         bool (*run_within)(struct ouro_loop *loop); /* runs one; false: there is none. NULL: never was */
         struct ouro_list pollers;                   /* see poller.h */
-        struct spin spin;                           /* while jobs are out */
+        struct ouro_list children;                  /* processes: see io/process.c */
+        /* No task is left: ends the children, or lets them go, so that they leave the list, now or as they
+         * end. May be called again. Set before the first is in the list. */
+        void (*end_children)(struct ouro_loop *loop);
+        struct spin spin; /* while jobs are out */
         struct interrupt interrupt;
         int64_t drain_ns;
         int64_t trim_at_ns;

@@ -18,32 +18,10 @@
 #include "ring/calls.h"
 #include "ring/drive.h"
 #include "ring/helpers.h"
+#include "support/helper_threads.h"
 #include "support/leaks.h"
 
 TestSuite(helpers, .init = leaks_begin, .fini = leaks_end, .timeout = 60);
-
-/* Threads of this process by the helpers' name. */
-static unsigned count_threads(void)
-{
-        DIR *dir = opendir("/proc/self/task");
-        struct dirent *entry;
-        unsigned count = 0;
-
-        while ((entry = readdir(dir))) {
-                char path[300], name[32] = {0};
-                FILE *file;
-
-                snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
-                file = fopen(path, "r");
-                if (!file)
-                        continue;
-                if (fgets(name, sizeof name, file))
-                        count += strcmp(name, "ouro-io\n") == 0;
-                fclose(file);
-        }
-        closedir(dir);
-        return count;
-}
 
 static void open_slash(struct op *op)
 {
@@ -83,14 +61,14 @@ Test(helpers, none_before_the_first_is_needed)
         cr_assert_eq(drive_open(&drive, &backend_epoll, 0, 0), 0);
         io_uring_prep_nop(op_begin(&op));
         cr_assert_eq(drive_run(&drive, &op), 0);
-        cr_assert_eq(count_threads(), 0);
+        cr_assert_eq(helper_threads(), 0);
         open_slash(&op);
         fd = drive_run(&drive, &op);
         cr_assert_geq(fd, 0);
-        cr_assert_eq(count_threads(), 1);
+        cr_assert_eq(helper_threads(), 1);
         close(fd);
         ring_close(&drive.ring);
-        cr_assert_eq(count_threads(), 0);
+        cr_assert_eq(helper_threads(), 0);
 }
 
 static void stay_within(unsigned kernel_workers, unsigned bound)
@@ -106,7 +84,7 @@ static void stay_within(unsigned kernel_workers, unsigned bound)
                 drive_start(&drive, &ops[i]);
         }
         for (int i = 0; i < OPS; i++) {
-                unsigned count = i % 50 == 0 ? count_threads() : 0;
+                unsigned count = i % 50 == 0 ? helper_threads() : 0;
 
                 most = count > most ? count : most;
                 cr_assert_geq(drive_finish(&drive, &ops[i]), 0);
@@ -205,7 +183,7 @@ Test(helpers, idle_ones_end_and_are_joined)
         sync_bad(&op);
         helpers_give(&helpers, &op, false);
         wait_until_told(1);
-        while (count_threads() > 0)
+        while (helper_threads() > 0)
                 usleep(1000);
         helpers_collect(&helpers, &done);
         cr_assert_eq(list_len(&done), 1);
@@ -348,7 +326,7 @@ Test(helpers_denied, f47_without_threads_the_results_are_the_same, .timeout = 60
                 close(op.res);
         }
         cr_assert_eq(errno, ESTALE);
-        cr_assert_eq(count_threads(), 0);
+        cr_assert_eq(helper_threads(), 0);
         cr_assert_eq(pipe(fds), 0);
         close(fds[0]);
         io_uring_prep_write(op_begin(&op), fds[1], "x", 1, (__u64)-1);

@@ -4,6 +4,7 @@
  * where a test says so, and passes the rest on. */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,8 +13,9 @@
 #include <sys/wait.h>
 
 #include "ring/kernel.h"
+#include "support/helper_threads.h"
 #include "support/in_loop.h"
-#include "support/leaks.h"
+#include "support/temp_dir.h"
 
 enum { FORMS_MOST = 8 };
 
@@ -38,6 +40,13 @@ static char backend[16]; /* that the load runs on; empty: it does not run yet */
 static void begin(void)
 {
         leaks_begin();
+        memset(&kernel, 0, sizeof kernel);
+        setenv("OURO_BACKEND", "auto", 1);
+}
+
+static void begin_in_dir(void)
+{
+        temp_begin();
         memset(&kernel, 0, sizeof kernel);
         setenv("OURO_BACKEND", "auto", 1);
 }
@@ -297,9 +306,9 @@ Test(uring, f51_enter_that_is_denied_is_found_by_the_nop)
         EQ(run_load(OURO_BACKEND_AUTO, 0), -ENOMEM);
 }
 
-Test(uring, f52_missing_opcode_is_found_by_the_probe)
+Test(uring, f52_missing_opcode_that_helpers_cannot_replace_means_epoll)
 {
-        const int opcodes[] = {IORING_OP_SEND, IORING_OP_RENAMEAT, IORING_OP_ASYNC_CANCEL,
+        const int opcodes[] = {IORING_OP_SEND, IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
                                IORING_OP_SHUTDOWN};
 
         ouro_set_log(take_log, NULL);
@@ -311,6 +320,41 @@ Test(uring, f52_missing_opcode_is_found_by_the_probe)
         EQ(run_load(OURO_BACKEND_URING, 0), 0);
         kernel.lacks = -1;
         check_falls_back();
+}
+
+static intptr_t name_files(void *arg)
+{
+        struct statx st;
+        int fd;
+
+        (void)arg;
+        fd = ouro_open("old", O_WRONLY | O_CREAT, 0600);
+        EQ(ouro_write(fd, "text", 4), 4);
+        EQ(ouro_fsync(fd), 0);
+        EQ(ouro_close(fd), 0);
+        EQ(ouro_rename("old", "new"), 0);
+        EQ(ouro_statx(AT_FDCWD, "new", 0, STATX_SIZE, &st), 0);
+        EQ(st.stx_size, 4);
+        EQ(ouro_unlink("old"), -ENOENT);
+        EQ(ouro_unlink("new"), 0);
+        EQ(runs_on("uring"), 1);
+        return (intptr_t)helper_threads();
+}
+
+/* Each by itself, so that the others show that they are still the kernel's. */
+Test(uring, f52_missing_opcode_of_files_is_done_by_helpers, .init = begin_in_dir, .fini = temp_end)
+{
+        const int opcodes[] = {IORING_OP_OPENAT, IORING_OP_RENAMEAT, IORING_OP_STATX, IORING_OP_UNLINKAT,
+                               IORING_OP_FSYNC};
+        struct ouro_options options = OURO_OPTIONS_INIT;
+
+        options.backend = OURO_BACKEND_URING;
+        kernel.lacks = 0;
+        EQ(ouro_run_with(&options, name_files, NULL), 0);
+        for (size_t i = 0; i < sizeof opcodes / sizeof *opcodes; i++) {
+                kernel.lacks = opcodes[i];
+                EQ(ouro_run_with(&options, name_files, NULL), 1);
+        }
 }
 
 Test(uring, f47_registrations_that_fail_change_nothing_but_speed)

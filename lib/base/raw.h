@@ -2,13 +2,11 @@
  *
  * For code between clone() and exec or exit, in a process that shares the memory of another. Results are
  * the kernel's: negated errnos. */
-#ifndef OURO_EXECUTORS_RAW_H
-#define OURO_EXECUTORS_RAW_H
+#ifndef OURO_BASE_RAW_H
+#define OURO_BASE_RAW_H
 
 #include <stdint.h>
 #include <sys/syscall.h>
-
-#include "coro/sanitize.h"
 
 /* For functions that run in such a process, on a stack that no sanitizer knows. */
 #define raw_code __attribute__((no_sanitize_address, no_sanitize_thread, no_sanitize("undefined"), noinline))
