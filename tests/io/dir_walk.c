@@ -194,7 +194,7 @@ IN_LOOP(walk, where_descriptors_are_short_it_gets_by_with_four)
         int spare[3], lowest;
 
         make_deep(DEEP);
-        ouro_sleep(OURO_MSEC(1)); /* the loop has what it needs */
+        ouro_sleep(OURO_MS(1)); /* the loop has what it needs */
         EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
         for (int i = 0; i < 3; i++)
                 spare[i] = open("/", O_PATH | O_CLOEXEC);
