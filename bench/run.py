@@ -20,6 +20,7 @@ import time
 from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated, row, spread
 from run_peers import add_peer_rows, peer_round
 from run_pools import run_pools
+from run_resp import run_resp
 
 SERVER_CORE, LOAD_CORE = 0, 1
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -245,6 +246,7 @@ def main():
     run_tasks(bench)
     run_pools(bench)
     run_echoes(bench)
+    run_resp(bench)
     print_table(bench.rows)
     if bench.json_file:
         with open(bench.json_file, "w", encoding="utf-8") as out:

@@ -39,6 +39,8 @@ class Header:
         self.name = path[path.rindex("include/") + len("include/"):]
         instead = re.search(r'#error "include (\S+) instead"', self.text)
         self.include = instead[1] if instead else self.name
+        own = re.search(r"library of its own: lib([\w-]+)", self.text)
+        self.library = own[1] if own else "ouro"
         self.entries = [Entry(self, match) for match in COMMENT.finditer(self.text)]
         self.problems = [f"{path}: {entry.name}: {entry.problem}" for entry in self.entries if entry.problem]
 
@@ -229,7 +231,8 @@ def verbatim(text):
 def function_page(entry, headers, names, version):
     lines = [f'.TH {entry.name} 3 "" "ouro {version}" "ouro"', ".SH NAME",
              f"{entry.name} \\- {prose(entry.summary, names)}",
-             ".SH LIBRARY", "ouro (libouro, \\-louro)", ".SH SYNOPSIS", ".nf",
+             ".SH LIBRARY", escaped(f"{entry.header.library} (lib{entry.header.library}, -l{entry.header.library})"),
+             ".SH SYNOPSIS", ".nf",
              f"\\fB#include <{entry.header.include}>\\fR", ".fi", ".PP", ".nf", f"\\fB{escaped(entry.synopsis)}\\fR",
              ".fi", ".SH DESCRIPTION"]
     first, *others = entry.sections[""] or [[f"{entry.name}() - {entry.summary}".rstrip(".") + "."]]

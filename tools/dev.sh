@@ -14,7 +14,10 @@ cd "$(dirname "$0")/.."
 build_packages='gcc libc6-dev meson ninja-build pkg-config python3 liburing-dev'
 tool_packages='libjemalloc-dev libjson-c-dev zlib1g-dev'
 test_packages='g++ clang lld libcriterion-dev groff-base valgrind gdb libcurl4-openssl-dev libc-ares-dev libuv1-dev'
+test_packages="$test_packages libssl-dev openssl curl"
+test_packages="$test_packages libhiredis-dev uthash-dev redis-tools"
 bench_packages='libuv1-dev g++ golang-go cargo rustc librust-tokio-dev libboost-fiber-dev'
+bench_packages="$bench_packages libhiredis-dev uthash-dev redis-tools"
 format_packages='clang-format-14'
 
 fail()

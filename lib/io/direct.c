@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "ring/calls_impl.h"
+#include "ring/ring.h"
 
 #ifndef SYS_cachestat
 #define SYS_cachestat 451 /* 6.5 */
@@ -74,6 +75,16 @@ ssize_t direct_room(int fd, size_t len)
         return ready > 0 ? (ssize_t)room_in_buffer(fd, len) : ready;
 }
 
+/* As operations do, for who asks whether a descriptor is idle. */
+static ssize_t note_moved(ssize_t n, int fd_in, int fd_out)
+{
+        if (n > 0) {
+                ring_note_moved(sched_current->ring, fd_in);
+                ring_note_moved(sched_current->ring, fd_out);
+        }
+        return n;
+}
+
 ssize_t direct_splice(int fd_in, off_t *offset, int fd_out, size_t len, unsigned flags)
 {
         struct pipe_guard guard;
@@ -83,7 +94,7 @@ ssize_t direct_splice(int fd_in, off_t *offset, int fd_out, size_t len, unsigned
         n = sys_retry(splice(fd_in, offset, fd_out, NULL, len < TRANSFER_MAX ? len : TRANSFER_MAX,
                              flags | SPLICE_F_NONBLOCK));
         guard_leave(&guard, n == -EPIPE);
-        return n;
+        return note_moved(n, fd_in, fd_out);
 }
 
 ssize_t direct_tee(int fd_in, int fd_out, size_t len)
@@ -105,7 +116,7 @@ ssize_t direct_sendfile(int fd_out, int fd_in, off_t *offset, size_t len)
         guard_enter(&guard);
         n = sys_retry(sendfile(fd_out, fd_in, offset, len < TRANSFER_MAX ? len : TRANSFER_MAX));
         guard_leave(&guard, n == -EPIPE);
-        return n;
+        return note_moved(n, fd_in, fd_out);
 }
 
 static bool byte_cached(int fd, off_t offset)

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/sys.h"
+#include "ring/buffers.h"
 #include "ring/ring.h"
 
 enum {
@@ -28,6 +29,8 @@ int ring_open(struct ring *ring, struct sched *sched, const struct backend *back
         ring->backend = backend;
         ring->kernel = config->kernel;
         ring->without = config->without;
+        ring->recv_buffers = config->recv_buffers;
+        ring->recv_buffer_bytes = config->recv_buffer_bytes;
         list_init(&ring->pending);
         list_init(&ring->cancels);
         list_init(&ring->closers);
@@ -42,6 +45,8 @@ int ring_open(struct ring *ring, struct sched *sched, const struct backend *back
 void ring_close(struct ring *ring)
 {
         ring->backend->close(ring);
+        if (ring->buffers)
+                buffers_close(ring->buffers);
         mem_free(ring->slots, ring->slots_len * sizeof *ring->slots);
         mem_free(ring->fds, ring->fds_len * sizeof *ring->fds);
         ring->sched->ring = NULL;
@@ -259,16 +264,36 @@ static void end_op(struct ring *ring, struct op *op, uint32_t index)
         ring->free_slot = index;
 }
 
+/* By these, bytes go through a descriptor. */
+enum { SEND_ZC = 47, SENDMSG_ZC = 48 }; /* newer than some headers */
+static const uint64_t moves_bytes = 1ull << IORING_OP_READV | 1ull << IORING_OP_WRITEV |
+                                    1ull << IORING_OP_SENDMSG | 1ull << IORING_OP_RECVMSG |
+                                    1ull << IORING_OP_READ | 1ull << IORING_OP_WRITE |
+                                    1ull << IORING_OP_SEND | 1ull << IORING_OP_RECV |
+                                    1ull << IORING_OP_SPLICE | 1ull << SEND_ZC | 1ull << SENDMSG_ZC;
+
+static inline void note_movement(struct ring *ring, const struct op *op, uint32_t index)
+{
+        int fd = ring->slots[index].fd;
+
+        if (op->res > 0 && fd >= 0 && op->sqe.opcode < 64 && (moves_bytes >> op->sqe.opcode & 1))
+                ring->fds[fd] |= FD_MOVED;
+}
+
 void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t flags)
 {
         struct op *op = ring_find(ring, user_data);
 
+        if (unlikely(flags & IORING_CQE_F_BUFFER))
+                buffers_delivered(ring->buffers, flags >> IORING_CQE_BUFFER_SHIFT, op ? op->sqe.fd : -1,
+                                  op ? res : 0);
         if (unlikely(!op)) {
                 ring->stale++;
                 return;
         }
         op->res = res;
         op->flags = flags;
+        note_movement(ring, op, (uint32_t)user_data);
         note_descriptors(ring, op);
         if (!(flags & IORING_CQE_F_MORE))
                 end_op(ring, op, (uint32_t)user_data);

@@ -26,7 +26,8 @@ struct ring_slot {
 };
 
 enum {
-        FD_OPS = (1 << 26) - 1, /* operations under way on it */
+        FD_OPS = (1 << 25) - 1, /* operations under way on it */
+        FD_MOVED = 1 << 25,     /* bytes have gone through it since somebody took this away */
         FD_FILE = 1 << 26,      /* a regular file or a block device */
         FD_NO_FILE = 1 << 27,   /* neither; with none of the two, nobody has asked */
         FD_SEEKS = 1 << 28,     /* it has a position, and so takes offsets */
@@ -38,8 +39,11 @@ struct ring {
         const struct backend *backend;
         void *impl; /* the backend's own */
         struct sched *sched;
-        unsigned kernel;  /* OURO_KERNEL(): what the probe may use */
-        unsigned without; /* OURO_WITHOUT_...: fast paths that are not taken */
+        unsigned kernel;         /* OURO_KERNEL(): what the probe may use */
+        unsigned without;        /* OURO_WITHOUT_...: fast paths that are not taken */
+        struct buffers *buffers; /* to receive into; NULL: nobody has asked for one yet */
+        unsigned recv_buffers;   /* how many, and how large: 0 for the default */
+        size_t recv_buffer_bytes;
         struct ring_slot *slots;
         uint32_t slots_len;
         uint32_t free_slot; /* first of the list; slots_len: none */
@@ -112,6 +116,13 @@ int ring_fd_error(int fd);
 
 /* It has been closed: what was known of it holds no more. */
 void ring_forget_fd(struct ring *ring, int fd);
+
+/* Bytes have gone through it, by something else than an operation. */
+static inline void ring_note_moved(struct ring *ring, int fd)
+{
+        if (fd >= 0 && (uint32_t)fd < ring->fds_len)
+                ring->fds[fd] |= FD_MOVED;
+}
 
 /* FD_FILE, FD_NO_FILE or FD_NO_FILE | FD_PIPE, remembered for its word; anew: as it is now, for somebody may
  * have closed it behind our back. Less than zero: -EBADF, also for one that is being closed; -ENOMEM. */

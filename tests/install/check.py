@@ -4,7 +4,7 @@
 Installs the library alone into a temporary prefix, looks at what was installed, and builds an outside program
 through pkg-config: shared and static, as C11, C17 and C++17, with gcc and with clang; and runs each.
 
-usage: check.py SOURCE_ROOT PROGRAM"""
+usage: check.py SOURCE_ROOT PROGRAM TLS_PROGRAM"""
 import os
 import pathlib
 import re
@@ -34,35 +34,44 @@ def output(*command, **more):
 
 def install(source, prefix):
     build = prefix.parent / "build"
-    parts = ["-Dtools=disabled", "-Dtests=disabled", "-Dbench=disabled"]
+    parts = ["-Dtools=disabled", "-Dtests=disabled", "-Dbench=disabled", "-Dtls=enabled"]
     output("meson", "setup", str(build), str(source), f"--prefix={prefix}", "--libdir=lib", *parts)
     output("meson", "install", "-C", str(build))
 
 
 def look_at_files(prefix):
     for name in ("include/ouro.h", "include/ouro/executor.h", "include/ouro/job.h", "include/ouro/pool.h",
+                 "include/ouro/tls.h", "lib/libouro-tls.a", "lib/libouro-tls.so", "lib/libouro-tls.so.0",
+                 "lib/pkgconfig/ouro-tls.pc", "share/man/man3/ouro_tls_connect.3",
                  "lib/libouro.a", "lib/libouro.so", "lib/libouro.so.0", "lib/pkgconfig/ouro.pc", "libexec/ouro/ouro-worker",
                  "share/man/man3/ouro_run.3", "share/man/man3/ouro_map.3", "share/man/man3/ouro_thread_pool_open.3",
                  "share/man/man3/ouro_job_begin.3", "share/man/man7/ouro.7"):
         told(f"installed {name}", "" if (prefix / name).exists() else "is not there")
+    headers = set((prefix / "include").rglob("*.h"))
+    of_tls = {header for header in headers if header.name == "tls.h"}
+    look_at_names(prefix / "lib/libouro.so", headers - of_tls)
+    look_at_names(prefix / "lib/libouro-tls.so", of_tls)
+
+
+def look_at_names(library, headers):
+    """What it exports is what its headers declare."""
     wanted = set()
-    for header in (prefix / "include").rglob("*.h"):
+    for header in headers:
         wanted |= set(re.findall(r"^OURO_API\b[^;]*?(ouro_\w+)\(", header.read_text(), re.M))
-    lines = output("nm", "-D", "--defined-only", "--without-symbol-versions", str(prefix / "lib/libouro.so")).split("\n")
+    lines = output("nm", "-D", "--defined-only", "--without-symbol-versions", str(library)).split("\n")
     exported = {line.split()[2] for line in lines if line and line.split()[1] != "A"}
-    told("exports every function of the headers", " ".join(sorted(wanted - exported)))
-    told("exports nothing else", " ".join(sorted(exported - wanted)))
+    told(f"{library.name} exports every function of the headers", " ".join(sorted(wanted - exported)))
+    told(f"{library.name} exports nothing else", " ".join(sorted(exported - wanted)))
 
 
-def look_at_library(prefix):
-    library = str(prefix / "lib/libouro.so")
-    dynamic = output("readelf", "--dynamic", "--wide", library)
+def look_at_library(library, friends):
+    dynamic = output("readelf", "--dynamic", "--wide", str(library))
     needed = re.findall(r"\(NEEDED\).*\[(.*?)\]", dynamic)
-    foreign = [name for name in needed if not re.match(r"(liburing|libc|libpthread|ld-linux[-\w]*)\.so", name)]
-    told("needs liburing and libc alone", " ".join(foreign))
-    told("has its soname", "" if "soname: [libouro.so.0]" in dynamic else dynamic)
-    stack = re.search(r"GNU_STACK.*", output("readelf", "--segments", "--wide", library))
-    told("has no executable stack", "" if stack and "RWE" not in stack[0] else str(stack))
+    foreign = [name for name in needed if not re.match(rf"({friends}|libc|libpthread|ld-linux[-\w]*)\.so", name)]
+    told(f"{library.name} needs {friends} and libc alone", " ".join(foreign))
+    told(f"{library.name} has its soname", "" if f"soname: [{library.name}.0]" in dynamic else dynamic)
+    stack = re.search(r"GNU_STACK.*", output("readelf", "--segments", "--wide", str(library)))
+    told(f"{library.name} has no executable stack", "" if stack and "RWE" not in stack[0] else str(stack))
 
 
 def look_at_helper(prefix):
@@ -74,26 +83,26 @@ def look_at_helper(prefix):
     told("the library finds the helper", "" if str(prefix / "libexec/ouro/ouro-worker").encode() in text else "another path")
 
 
-def build_and_run(prefix, program, where, environment, version):
+def build_and_run(prefix, program, where, environment, version, package="ouro"):
     for language, compilers in LANGUAGES.items():
         for compiler in compilers:
             for linkage in ("shared", "archive", "static"):
-                name = f"{language} {compiler} {linkage}"
+                name = f"{package} {language} {compiler} {linkage}"
                 binary = str(where / name.replace(" ", "_"))
-                flags = link_flags(linkage, prefix, environment)
+                flags = link_flags(linkage, prefix, environment, package)
                 kind = ["-x", "c++"] if "++" in language else ["-x", "c"]
                 command = [compiler, f"-std={language}", *WARNINGS, *kind, str(program), "-x", "none", "-o", binary]
                 told(name, try_it([*command, *flags], binary, environment, f"{version} 0\n"))
 
 
-def link_flags(linkage, prefix, environment):
+def link_flags(linkage, prefix, environment, package):
     """With the shared library, with the archive in a dynamic program, or with nothing but archives."""
     if linkage == "shared":
-        return pkg_config(environment, "--cflags", "--libs")
-    flags = pkg_config(environment, "--cflags", "--libs", "--static")
+        return pkg_config(environment, package, "--cflags", "--libs")
+    flags = pkg_config(environment, package, "--cflags", "--libs", "--static")
     if linkage == "static":
         return ["-static", *flags]
-    return [str(prefix / "lib/libouro.a") if flag == "-louro" else flag for flag in flags]
+    return [str(prefix / f"lib/lib{flag[2:]}.a") if flag.startswith("-louro") else flag for flag in flags]
 
 
 def try_it(command, binary, environment, expected):
@@ -107,21 +116,23 @@ def try_it(command, binary, environment, expected):
     return ""
 
 
-def pkg_config(environment, *arguments):
-    return output("pkg-config", *arguments, "ouro", env=environment).split()
+def pkg_config(environment, package, *arguments):
+    return output("pkg-config", *arguments, package, env=environment).split()
 
 
-def main(source, program):
+def main(source, programs):
     where = pathlib.Path(tempfile.mkdtemp(prefix="ouro-install-"))
     prefix = where / "prefix"
     environment = dict(os.environ, PKG_CONFIG_PATH=str(prefix / "lib/pkgconfig"), LD_LIBRARY_PATH=str(prefix / "lib"))
     try:
         install(source, prefix)
         look_at_files(prefix)
-        look_at_library(prefix)
+        look_at_library(prefix / "lib/libouro.so", "liburing")
+        look_at_library(prefix / "lib/libouro-tls.so", "libouro|libssl|libcrypto")
         look_at_helper(prefix)
-        version = pkg_config(environment, "--modversion")[0]
-        build_and_run(prefix, program, where, environment, version)
+        for package in ("ouro", "ouro-tls"):
+            version = pkg_config(environment, package, "--modversion")[0]
+            build_and_run(prefix, programs[package], where, environment, version, package)
     except subprocess.CalledProcessError as error:
         told(" ".join(error.cmd), f"exit {error.returncode}\n{error.stdout}\n{error.stderr}")
     finally:
@@ -131,4 +142,4 @@ def main(source, program):
 
 
 if __name__ == "__main__":
-    sys.exit(main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])))
+    sys.exit(main(pathlib.Path(sys.argv[1]), dict(zip(("ouro", "ouro-tls"), map(pathlib.Path, sys.argv[2:])))))

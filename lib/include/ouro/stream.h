@@ -57,6 +57,9 @@ struct ouro_transport {
                                         held while a read waits */
         void (*free)(void *self);    /* called last, when no other call is under way any more; NULL: close has
                                         done that, though a read or writev may be about to return */
+        int (*flush)(void *self);    /* sends what writev took and has not sent yet; NULL: it keeps nothing */
+        int (*abort)(void *self); /* as close, but the peer must not take this for the end of what was to be
+                                     sent: some is lost; NULL: close */
 };
 
 /**
@@ -95,6 +98,15 @@ OURO_API int ouro_stream_open_two(int read_fd, int write_fd, const struct ouro_s
  */
 OURO_API int ouro_stream_open_on(const struct ouro_transport *transport, void *self,
                                  const struct ouro_stream_options *options, ouro_stream **ret_stream);
+
+/**
+ * ouro_stream_self - what a stream over a transport was given for its functions
+ * @stream: a stream
+ * @transport: which it should be over; compared by its function read
+ *
+ * Returns: self of ouro_stream_open_on(); NULL: the stream is over something else.
+ */
+OURO_API void *ouro_stream_self(const ouro_stream *stream, const struct ouro_transport *transport);
 
 /**
  * ouro_stream_pair - two streams in memory, each other's peers
