@@ -111,9 +111,9 @@ static intptr_t finish_call(void *copy)
 static int tell_end(const struct copy *copy)
 {
         const struct ouro_copy_options *options = &copy->options;
-        int result = options->progress ? options->progress(copy->data.done, copy->data.done,
-                                                           options->progress_arg)
-                                       : 0;
+        int result = options->progress
+                             ? options->progress(copy->data.done, copy->data.done, options->progress_arg)
+                             : 0;
 
         return result < 0 ? result : 0;
 }

@@ -159,8 +159,8 @@ static intptr_t write_half(void *arg)
 {
         struct half *half = arg;
 
-        return ouro_pwrite_all(half->data->to_fd, half->buf, half->len,
-                               half->data->to_at + (off_t)half->at, &half->written);
+        return ouro_pwrite_all(half->data->to_fd, half->buf, half->len, half->data->to_at + (off_t)half->at,
+                               &half->written);
 }
 
 static ssize_t read_half(const struct copy_data *data, struct half *half, uint64_t at, uint64_t left)
@@ -225,8 +225,7 @@ static int pump_in_group(struct copy_data *data, struct half halves[2])
 {
         int error = 0;
 
-        OURO_GROUP_KEEP_GOING(group)
-        {
+        OURO_GROUP_KEEP_GOING(group) {
                 error = pump(data, halves, group);
         }
         /* What was being written when it was cut short has arrived all the same, as far as it came. */
@@ -284,7 +283,8 @@ static int refuse_range(off_t from_at, off_t to_at, uint64_t len, uint64_t done)
                 return -EPERM;
         if (from_at < 0 || to_at < 0 || done > len || len > INT64_MAX)
                 return -EINVAL;
-        if (__builtin_add_overflow(from_at, (off_t)len, &end) || __builtin_add_overflow(to_at, (off_t)len, &end))
+        if (__builtin_add_overflow(from_at, (off_t)len, &end) ||
+            __builtin_add_overflow(to_at, (off_t)len, &end))
                 return -EINVAL;
         return sched_current->current->interrupt;
 }
@@ -303,7 +303,8 @@ static intptr_t prepare_range(void *arg)
         if (from.st_ino == to.st_ino && from.st_dev == to.st_dev &&
             (uint64_t)(apart < 0 ? -apart : apart) < data->len)
                 return -EINVAL;
-        if (sys_result(lseek(data->from_fd, 0, SEEK_CUR)) < 0 || sys_result(lseek(data->to_fd, 0, SEEK_CUR)) < 0)
+        if (sys_result(lseek(data->from_fd, 0, SEEK_CUR)) < 0 ||
+            sys_result(lseek(data->to_fd, 0, SEEK_CUR)) < 0)
                 return -ESPIPE;
         data->holes = data->holes && S_ISREG(from.st_mode) && (off_t)from.st_blocks * 512 < from.st_size;
         return 0;
@@ -318,7 +319,8 @@ int ouro_copy_range(int from_fd, off_t from_offset, int to_fd, off_t to_offset, 
                     const struct ouro_copy_options *options, uint64_t *inout_done)
 {
         struct ouro_copy_options chosen = {.size = sizeof chosen};
-        struct copy_data data = {.from_fd = from_fd, .to_fd = to_fd, .from_at = from_offset, .to_at = to_offset};
+        struct copy_data data = {
+                .from_fd = from_fd, .to_fd = to_fd, .from_at = from_offset, .to_at = to_offset};
         int error = copy_read_options(options, &chosen);
 
         if (error == 0)

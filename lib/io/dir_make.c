@@ -152,8 +152,8 @@ static intptr_t begin(void *arg)
         return error < 0 ? error : 1;
 }
 
-/* One turn through the tree. -ENOTEMPTY: something has come into it, or the file system has passed entries over
- * while others were removed. */
+/* One turn through the tree. -ENOTEMPTY: something has come into it, or the file system has passed entries
+ * over while others were removed. */
 static int remove_once(struct remove_call *call)
 {
         int result = (int)op_call(begin, call);

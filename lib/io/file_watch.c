@@ -1,8 +1,8 @@
 /* file_watch.c - watches of files and trees, as tasks see them.
  *
  * Of the tasks that wait, one at a time reads; the others stand in line for that. What it does when its turn
- * comes: hand out an event, else look into a new directory, else take in what the kernel tells, else poll. Each
- * of these can be cut short, and the next one goes on where it was. */
+ * comes: hand out an event, else look into a new directory, else take in what the kernel tells, else poll.
+ * Each of these can be cut short, and the next one goes on where it was. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -57,7 +57,7 @@ static void free_scans(struct watch_scan *scan)
 
         for (; scan; scan = next) {
                 next = scan->next;
-                watch_scan_free(scan);
+                file_watch_scan_free(scan);
         }
 }
 
@@ -67,7 +67,7 @@ static void free_events(struct watch_event *event)
 
         for (; event; event = next) {
                 next = event->next;
-                watch_event_free(event);
+                file_watch_event_free(event);
         }
 }
 
@@ -76,10 +76,10 @@ static void free_watch(ouro_file_watch *watch)
 {
         watch->fd = -1;
         while (watch->roots)
-                watch_root_remove(watch, watch->roots);
+                file_watch_root_remove(watch, watch->roots);
         free_scans(watch->scans);
         free_events(watch->events);
-        watch_event_free(watch->told);
+        file_watch_event_free(watch->told);
         if (watch->buckets)
                 mem_free(watch->buckets, watch->buckets_len * sizeof *watch->buckets);
         mem_free(watch, sizeof *watch);
@@ -132,17 +132,17 @@ static int refuse_add(const ouro_file_watch *watch, const char *path, uint32_t m
 static int add_tree(ouro_file_watch *watch, struct watch_root *root)
 {
         struct watch_scan *scans = NULL, **tail = &scans;
-        int error = watch_scan_push(&tail, root->node, "", SCAN_ADD);
+        int error = file_watch_scan_push(&tail, root->node, "", SCAN_ADD);
 
         while (error == 0 && scans)
-                error = watch_scan_one(watch, &scans, &tail);
+                error = file_watch_scan_one(watch, &scans, &tail);
         free_scans(scans);
         return error;
 }
 
 static int add(ouro_file_watch *watch, struct watch_root *root, int dirfd, const char *path)
 {
-        int error = watch_add_root(watch, root, dirfd, path);
+        int error = file_watch_add_root(watch, root, dirfd, path);
 
         if (error >= 0 && root->tree)
                 error = add_tree(watch, root);
@@ -171,8 +171,8 @@ int ouro_file_watch_add(ouro_file_watch *watch, int dirfd, const char *path, uin
         result = add(watch, root, dirfd, path);
         watch->adding--;
         if (result < 0 && !root->removed)
-                watch_root_remove(watch, root);
-        watch_root_release(root);
+                file_watch_root_remove(watch, root);
+        file_watch_root_release(root);
         return leave(watch, result);
 }
 
@@ -187,7 +187,7 @@ static void drop_events(ouro_file_watch *watch, int id)
                         continue;
                 }
                 *at = event->next;
-                watch_event_free(event);
+                file_watch_event_free(event);
         }
         watch->events_tail = at;
 }
@@ -202,7 +202,7 @@ int ouro_file_watch_remove(ouro_file_watch *watch, int id)
                 if (root->id != id)
                         continue;
                 drop_events(watch, id);
-                watch_root_remove(watch, root);
+                file_watch_root_remove(watch, root);
                 return 0;
         }
         return -ENOENT;
@@ -240,7 +240,7 @@ static void hand_out(ouro_file_watch *watch, struct ouro_file_event *ret_event)
         watch->events = event->next;
         if (!watch->events)
                 watch->events_tail = &watch->events;
-        watch_event_free(watch->told);
+        file_watch_event_free(watch->told);
         watch->told = event;
         *ret_event = event->event;
 }
@@ -255,8 +255,8 @@ static int await_event(ouro_file_watch *watch, struct ouro_file_event *ret_event
                         hand_out(watch, ret_event);
                         return 0;
                 }
-                result = watch->scans ? watch_scan_one(watch, &watch->scans, &watch->scans_tail)
-                                      : watch_take_in(watch);
+                result = watch->scans ? file_watch_scan_one(watch, &watch->scans, &watch->scans_tail)
+                                      : file_watch_take_in(watch);
                 if (result == 0 && !watch->scans && !watch->events && watch->at == watch->len)
                         result = ouro_poll(watch->fd, POLLIN);
         }

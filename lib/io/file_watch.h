@@ -74,52 +74,52 @@ struct ouro_file_watch {
         size_t buckets_len, nodes_len;
         struct watch_scan *scans, **scans_tail; /* of new directories */
         struct watch_event *events, **events_tail;
-        struct watch_event *told;       /* the last one */
-        struct watch_node *moved;       /* out of its place; to where is not known yet */
+        struct watch_event *told; /* the last one */
+        struct watch_node *moved; /* out of its place; to where is not known yet */
         uint32_t moved_cookie;
         bool found_any; /* some node has found something, and the queue has not been empty since */
         bool rescan;    /* events were lost */
         void *waiters;  /* queue of those who wait for their turn */
         bool taken;     /* it is somebody's turn */
         bool closed;
-        size_t inside; /* tasks in a call that may wait */
-        size_t adding; /* of them: in ouro_file_watch_add() */
+        size_t inside;  /* tasks in a call that may wait */
+        size_t adding;  /* of them: in ouro_file_watch_add() */
         size_t at, len; /* in buf */
         _Alignas(struct inotify_event) char buf[WATCH_BUFFER];
 };
 
 /* ---- file_watch_tree.c ---- */
-struct watch_node *watch_find(const ouro_file_watch *watch, int wd);
-struct watch_node *watch_child(const struct watch_node *node, const char *name);
+struct watch_node *file_watch_find(const ouro_file_watch *watch, int wd);
+struct watch_node *file_watch_child(const struct watch_node *node, const char *name);
 /* NULL: no memory. */
-struct watch_node *watch_node_new(ouro_file_watch *watch, struct watch_root *root, struct watch_node *parent,
-                                  const char *name, int wd);
-int watch_node_move(struct watch_node *node, struct watch_node *parent, const char *name);
+struct watch_node *file_watch_node_new(ouro_file_watch *watch, struct watch_root *root,
+                                       struct watch_node *parent, const char *name, int wd);
+int file_watch_node_move(struct watch_node *node, struct watch_node *parent, const char *name);
 /* Frees it and all below it. The kernel's watches go too. */
-void watch_node_drop(ouro_file_watch *watch, struct watch_node *node);
+void file_watch_node_drop(ouro_file_watch *watch, struct watch_node *node);
 /* Bytes of its path, followed by name, with the zero; written to buf if there is one. */
-size_t watch_path(const struct watch_node *node, const char *name, char *buf);
-bool watch_is_below(const struct watch_node *node, const struct watch_node *top);
-void watch_root_release(struct watch_root *root); /* gives a hold back */
-void watch_root_remove(ouro_file_watch *watch, struct watch_root *root);
+size_t file_watch_path(const struct watch_node *node, const char *name, char *buf);
+bool file_watch_is_below(const struct watch_node *node, const struct watch_node *top);
+void file_watch_root_release(struct watch_root *root); /* gives a hold back */
+void file_watch_root_remove(ouro_file_watch *watch, struct watch_root *root);
 
 /* ---- file_watch_scan.c ---- */
 /* Puts one at the end of a list. 0 or -ENOMEM. */
-int watch_scan_push(struct watch_scan ***tail, const struct watch_node *parent, const char *name,
-                    enum watch_scan_kind kind);
-void watch_scan_free(struct watch_scan *scan);
+int file_watch_scan_push(struct watch_scan ***tail, const struct watch_node *parent, const char *name,
+                         enum watch_scan_kind kind);
+void file_watch_scan_free(struct watch_scan *scan);
 /* Does the first of a list, whose subdirectories come to its end. 0 or an error; on -ECANCELED, -ETIME and
  * -ENOMEM it is still in the list. */
-int watch_scan_one(ouro_file_watch *watch, struct watch_scan **first, struct watch_scan ***tail);
+int file_watch_scan_one(ouro_file_watch *watch, struct watch_scan **first, struct watch_scan ***tail);
 /* A path that is added. Returns the root's node's descriptor, or an error. */
-int watch_add_root(ouro_file_watch *watch, struct watch_root *root, int dirfd, const char *path);
+int file_watch_add_root(ouro_file_watch *watch, struct watch_root *root, int dirfd, const char *path);
 
 /* ---- file_watch_events.c ---- */
-/* Takes in what the kernel has to tell, up to the first event that is told or needs a look inside. 1: something
- * was taken in, 0: the queue is empty, or an error. */
-int watch_take_in(ouro_file_watch *watch);
-void watch_event_free(struct watch_event *event);
-int watch_tell(ouro_file_watch *watch, const struct watch_node *node, const char *name,
-               const struct ouro_file_event *event);
+/* Takes in what the kernel has to tell, up to the first event that is told or needs a look inside. 1:
+ * something was taken in, 0: the queue is empty, or an error. */
+int file_watch_take_in(ouro_file_watch *watch);
+void file_watch_event_free(struct watch_event *event);
+int file_watch_tell(ouro_file_watch *watch, const struct watch_node *node, const char *name,
+                    const struct ouro_file_event *event);
 
 #endif

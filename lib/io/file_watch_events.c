@@ -1,7 +1,7 @@
 /* file_watch_events.c - what the kernel tells of watched files, and what becomes of it.
  *
- * A directory that has left its place (IN_MOVED_FROM) is kept until the queue is empty: the next event may tell
- * where it is now. */
+ * A directory that has left its place (IN_MOVED_FROM) is kept until the queue is empty: the next event may
+ * tell where it is now. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,16 +12,16 @@
 
 /* ---- events for the user ---- */
 
-void watch_event_free(struct watch_event *event)
+void file_watch_event_free(struct watch_event *event)
 {
         if (event)
                 mem_free(event, event->bytes);
 }
 
-int watch_tell(ouro_file_watch *watch, const struct watch_node *node, const char *name,
-               const struct ouro_file_event *event)
+int file_watch_tell(ouro_file_watch *watch, const struct watch_node *node, const char *name,
+                    const struct ouro_file_event *event)
 {
-        size_t bytes = sizeof(struct watch_event) + (node ? watch_path(node, name, NULL) : 1);
+        size_t bytes = sizeof(struct watch_event) + (node ? file_watch_path(node, name, NULL) : 1);
         struct watch_event *told = mem_calloc(bytes);
 
         if (!told)
@@ -30,7 +30,7 @@ int watch_tell(ouro_file_watch *watch, const struct watch_node *node, const char
         told->event = *event;
         told->event.path = told->path;
         if (node)
-                watch_path(node, name, told->path);
+                file_watch_path(node, name, told->path);
         *watch->events_tail = told;
         watch->events_tail = &told->next;
         return 0;
@@ -81,7 +81,7 @@ static void forget_found(ouro_file_watch *watch)
 static void give_up_moved(ouro_file_watch *watch)
 {
         if (watch->moved)
-                watch_node_drop(watch, watch->moved);
+                file_watch_node_drop(watch, watch->moved);
         watch->moved = NULL;
 }
 
@@ -90,10 +90,10 @@ static int directory_came(ouro_file_watch *watch, struct watch_node *node, const
         struct watch_node *moved = watch->moved;
 
         if (!moved || !(from->mask & IN_MOVED_TO) || from->cookie != watch->moved_cookie ||
-            moved->root != node->root || watch_is_below(node, moved))
-                return watch_scan_push(&watch->scans_tail, node, from->name, SCAN_NEW);
+            moved->root != node->root || file_watch_is_below(node, moved))
+                return file_watch_scan_push(&watch->scans_tail, node, from->name, SCAN_NEW);
         watch->moved = NULL;
-        return watch_node_move(moved, node, from->name);
+        return file_watch_node_move(moved, node, from->name);
 }
 
 static int follow_directory(ouro_file_watch *watch, struct watch_node *node, const struct inotify_event *from)
@@ -102,7 +102,7 @@ static int follow_directory(ouro_file_watch *watch, struct watch_node *node, con
                 return directory_came(watch, node, from);
         if (from->mask & IN_MOVED_FROM) {
                 give_up_moved(watch);
-                watch->moved = watch_child(node, from->name);
+                watch->moved = file_watch_child(node, from->name);
                 watch->moved_cookie = from->cookie;
         }
         return 0;
@@ -115,26 +115,26 @@ static int take_overflow(ouro_file_watch *watch)
         const struct ouro_file_event event = {.id = -1, .mask = IN_Q_OVERFLOW};
 
         watch->rescan = true;
-        return watch_tell(watch, NULL, "", &event);
+        return file_watch_tell(watch, NULL, "", &event);
 }
 
 static int take_end(ouro_file_watch *watch, struct watch_node *node)
 {
         const struct ouro_file_event event = {.id = node->root->id, .mask = IN_IGNORED};
-        int error = node->parent ? 0 : watch_tell(watch, node, "", &event);
+        int error = node->parent ? 0 : file_watch_tell(watch, node, "", &event);
 
         if (error < 0)
                 return error;
         if (node->parent)
-                watch_node_drop(watch, node);
+                file_watch_node_drop(watch, node);
         else
-                watch_root_remove(watch, node->root);
+                file_watch_root_remove(watch, node->root);
         return 0;
 }
 
 static int take_one(ouro_file_watch *watch, const struct inotify_event *from)
 {
-        struct watch_node *node = watch_find(watch, from->wd);
+        struct watch_node *node = file_watch_find(watch, from->wd);
         const char *name = from->len ? from->name : "";
         struct ouro_file_event event = {.mask = from->mask, .cookie = from->cookie};
         int error = 0;
@@ -151,7 +151,7 @@ static int take_one(ouro_file_watch *watch, const struct inotify_event *from)
                 return 0;
         event.id = node->root->id;
         if (is_wanted(node->root, from->mask))
-                error = watch_tell(watch, node, name, &event);
+                error = file_watch_tell(watch, node, name, &event);
         if (error == 0 && node->root->tree && (from->mask & IN_ISDIR) && *name)
                 error = follow_directory(watch, node, from);
         return error;
@@ -162,7 +162,7 @@ static int begin_rescan(ouro_file_watch *watch)
 {
         for (struct watch_root *root = watch->roots; root; root = root->next) {
                 int error = root->tree && root->node
-                                    ? watch_scan_push(&watch->scans_tail, root->node, "", SCAN_AGAIN)
+                                    ? file_watch_scan_push(&watch->scans_tail, root->node, "", SCAN_AGAIN)
                                     : 0;
 
                 if (error < 0)
@@ -183,7 +183,7 @@ static int read_more(ouro_file_watch *watch)
         return 1;
 }
 
-int watch_take_in(ouro_file_watch *watch)
+int file_watch_take_in(ouro_file_watch *watch)
 {
         const struct inotify_event *from;
         int error;

@@ -1,7 +1,7 @@
 /* file_watch_scan.c - directories of trees that are new: watched first, then looked into.
  *
- * In that order nothing gets lost: what comes before the look is seen by it, what comes after the watch has an
- * event, and what has both is known by its name (watch_node.found) and told once. */
+ * In that order nothing gets lost: what comes before the look is seen by it, what comes after the watch has
+ * an event, and what has both is known by its name (watch_node.found) and told once. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +16,8 @@
 
 /* ---- lists ---- */
 
-int watch_scan_push(struct watch_scan ***tail, const struct watch_node *parent, const char *name,
-                    enum watch_scan_kind kind)
+int file_watch_scan_push(struct watch_scan ***tail, const struct watch_node *parent, const char *name,
+                         enum watch_scan_kind kind)
 {
         struct watch_scan *scan = mem_calloc(sizeof *scan + strlen(name) + 1);
 
@@ -33,9 +33,9 @@ int watch_scan_push(struct watch_scan ***tail, const struct watch_node *parent, 
         return 0;
 }
 
-void watch_scan_free(struct watch_scan *scan)
+void file_watch_scan_free(struct watch_scan *scan)
 {
-        watch_root_release(scan->root);
+        file_watch_root_release(scan->root);
         mem_free(scan, sizeof *scan + strlen(scan->name) + 1);
 }
 
@@ -130,7 +130,7 @@ static int tell_found(ouro_file_watch *watch, const struct watch_node *node, con
                 .found = true,
         };
 
-        return event.mask & ~(uint32_t)IN_ISDIR ? watch_tell(watch, node, dent->name, &event) : 0;
+        return event.mask & ~(uint32_t)IN_ISDIR ? file_watch_tell(watch, node, dent->name, &event) : 0;
 }
 
 /* What is in a directory that is watched now. */
@@ -145,7 +145,7 @@ static int take_in(ouro_file_watch *watch, struct watch_node *node, struct dents
                 if (kind == SCAN_NEW)
                         error = tell_found(watch, node, &dent);
                 if (error == 0 && dent.type == DT_DIR)
-                        error = watch_scan_push(tail, node, dent.name, kind);
+                        error = file_watch_scan_push(tail, node, dent.name, kind);
         }
         dents->at = from;
         if (kind != SCAN_NEW)
@@ -157,24 +157,25 @@ static int take_in(ouro_file_watch *watch, struct watch_node *node, struct dents
         return error;
 }
 
-/* The node of what has been scanned: a new one, or the one that had this watch descriptor, in its place. NULL:
- * nothing is to be done, or *ret_error. */
+/* The node of what has been scanned: a new one, or the one that had this watch descriptor, in its place.
+ * NULL: nothing is to be done, or *ret_error. */
 static struct watch_node *place(ouro_file_watch *watch, const struct watch_scan *scan, int wd,
                                 enum watch_scan_kind *ret_kind, int *ret_error)
 {
-        struct watch_node *parent = watch_find(watch, scan->parent_wd), *node = watch_find(watch, wd);
+        struct watch_node *parent = file_watch_find(watch, scan->parent_wd),
+                          *node = file_watch_find(watch, wd);
         bool same_root = node && node->root == scan->root;
 
         *ret_kind = scan->kind;
         if (node && node == parent && !*scan->name)
                 return node;
-        if (scan->root->removed || !parent || (same_root && watch_is_below(parent, node))) {
+        if (scan->root->removed || !parent || (same_root && file_watch_is_below(parent, node))) {
                 if (!node)
                         (void)sys_result(inotify_rm_watch(watch->fd, wd));
                 return NULL;
         }
         if (!node) {
-                node = watch_node_new(watch, scan->root, parent, scan->name, wd);
+                node = file_watch_node_new(watch, scan->root, parent, scan->name, wd);
                 if (!node)
                         (void)sys_result(inotify_rm_watch(watch->fd, wd));
                 *ret_error = node ? 0 : -ENOMEM;
@@ -186,20 +187,20 @@ static struct watch_node *place(ouro_file_watch *watch, const struct watch_scan 
                 return NULL;
         }
         if (node->parent != parent || strcmp(node->name, scan->name) != 0)
-                *ret_error = watch_node_move(node, parent, scan->name);
+                *ret_error = file_watch_node_move(node, parent, scan->name);
         return scan->kind != SCAN_NEW && *ret_error == 0 ? node : NULL;
 }
 
 /* The directory may have been renamed, or removed, before it could be looked at: others tell of that. */
 static int tell_error(ouro_file_watch *watch, const struct watch_scan *scan, int error)
 {
-        const struct watch_node *parent = watch_find(watch, scan->parent_wd);
+        const struct watch_node *parent = file_watch_find(watch, scan->parent_wd);
         const struct ouro_file_event event = {.id = scan->root->id, .error = error};
 
         if (error == -ENOENT || error == -ENOTDIR || error == -ELOOP || !parent || scan->root->removed)
                 return 0;
         if (scan->kind != SCAN_ADD)
-                return watch_tell(watch, parent, scan->name, &event);
+                return file_watch_tell(watch, parent, scan->name, &event);
         return error == -EACCES ? 0 : error;
 }
 
@@ -212,7 +213,7 @@ static bool will_come_again(int error)
 static int do_scan(ouro_file_watch *watch, const struct watch_scan *scan, const struct watch_node *parent,
                    struct watch_scan ***tail)
 {
-        size_t bytes = watch_path(parent, scan->name, NULL);
+        size_t bytes = file_watch_path(parent, scan->name, NULL);
         struct scan_call call = {.watch_fd = watch->fd,
                                  .from = scan->root->fd,
                                  .path = mem_alloc(bytes),
@@ -225,7 +226,7 @@ static int do_scan(ouro_file_watch *watch, const struct watch_scan *scan, const 
 
         if (!call.path)
                 return -ENOMEM;
-        watch_path(parent, scan->name, call.path);
+        file_watch_path(parent, scan->name, call.path);
         error = (int)op_call_on(watch->fd, "file watch", scan_call, &call);
         mem_free(call.path, bytes);
         node = call.wd >= 0 && !watch->closed ? place(watch, scan, call.wd, &kind, &result) : NULL;
@@ -235,10 +236,10 @@ static int do_scan(ouro_file_watch *watch, const struct watch_scan *scan, const 
         return error < 0 ? error : result;
 }
 
-int watch_scan_one(ouro_file_watch *watch, struct watch_scan **first, struct watch_scan ***tail)
+int file_watch_scan_one(ouro_file_watch *watch, struct watch_scan **first, struct watch_scan ***tail)
 {
         struct watch_scan *scan = *first;
-        const struct watch_node *parent = watch_find(watch, scan->parent_wd);
+        const struct watch_node *parent = file_watch_find(watch, scan->parent_wd);
         int error = 0;
 
         if (parent && !scan->root->removed)
@@ -252,7 +253,7 @@ int watch_scan_one(ouro_file_watch *watch, struct watch_scan **first, struct wat
         *first = scan->next;
         if (!*first)
                 *tail = first;
-        watch_scan_free(scan);
+        file_watch_scan_free(scan);
         return error;
 }
 
@@ -274,8 +275,7 @@ static intptr_t root_call(void *arg)
 
         if (fd < 0)
                 return fd;
-        wd = add_watch(call->watch_fd, fd,
-                       (root->tree ? tree_mask(root) : root->mask) | IN_MASK_CREATE);
+        wd = add_watch(call->watch_fd, fd, (root->tree ? tree_mask(root) : root->mask) | IN_MASK_CREATE);
         if (wd >= 0 && root->tree)
                 root->fd = fd;
         else
@@ -283,7 +283,7 @@ static intptr_t root_call(void *arg)
         return wd;
 }
 
-int watch_add_root(ouro_file_watch *watch, struct watch_root *root, int dirfd, const char *path)
+int file_watch_add_root(ouro_file_watch *watch, struct watch_root *root, int dirfd, const char *path)
 {
         struct root_call call = {watch->fd, dirfd, path, root};
         int wd = (int)op_call_on(watch->fd, "file watch", root_call, &call);
@@ -293,7 +293,7 @@ int watch_add_root(ouro_file_watch *watch, struct watch_root *root, int dirfd, c
         fs_adopt(root->fd);
         if (watch->closed || root->removed)
                 return watch->closed ? -EBADF : -ENOENT;
-        root->node = watch_node_new(watch, root, NULL, "", wd);
+        root->node = file_watch_node_new(watch, root, NULL, "", wd);
         if (root->node)
                 return wd;
         (void)sys_result(inotify_rm_watch(watch->fd, wd));

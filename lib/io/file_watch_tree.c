@@ -16,7 +16,7 @@ static struct watch_node **bucket_of(const ouro_file_watch *watch, int wd)
         return &watch->buckets[(size_t)wd & (watch->buckets_len - 1)];
 }
 
-struct watch_node *watch_find(const ouro_file_watch *watch, int wd)
+struct watch_node *file_watch_find(const ouro_file_watch *watch, int wd)
 {
         struct watch_node *node = watch->buckets_len && wd >= 0 ? *bucket_of(watch, wd) : NULL;
 
@@ -60,7 +60,7 @@ static void take_out(const ouro_file_watch *watch, struct watch_node *node)
 
 /* ---- by name ---- */
 
-struct watch_node *watch_child(const struct watch_node *node, const char *name)
+struct watch_node *file_watch_child(const struct watch_node *node, const char *name)
 {
         struct watch_node *child = node->children;
 
@@ -96,7 +96,7 @@ static char *copy_of(const char *name)
         return copy ? strcpy(copy, name) : NULL;
 }
 
-size_t watch_path(const struct watch_node *node, const char *name, char *buf)
+size_t file_watch_path(const struct watch_node *node, const char *name, char *buf)
 {
         size_t bytes = strlen(name) + 1, at;
 
@@ -119,7 +119,7 @@ size_t watch_path(const struct watch_node *node, const char *name, char *buf)
         return bytes;
 }
 
-bool watch_is_below(const struct watch_node *node, const struct watch_node *top)
+bool file_watch_is_below(const struct watch_node *node, const struct watch_node *top)
 {
         while (node && node != top)
                 node = node->parent;
@@ -128,8 +128,8 @@ bool watch_is_below(const struct watch_node *node, const struct watch_node *top)
 
 /* ---- coming and going ---- */
 
-struct watch_node *watch_node_new(ouro_file_watch *watch, struct watch_root *root, struct watch_node *parent,
-                                  const char *name, int wd)
+struct watch_node *file_watch_node_new(ouro_file_watch *watch, struct watch_root *root,
+                                       struct watch_node *parent, const char *name, int wd)
 {
         struct watch_node *node = mem_calloc(sizeof *node);
 
@@ -151,7 +151,7 @@ struct watch_node *watch_node_new(ouro_file_watch *watch, struct watch_root *roo
         return node;
 }
 
-int watch_node_move(struct watch_node *node, struct watch_node *parent, const char *name)
+int file_watch_node_move(struct watch_node *node, struct watch_node *parent, const char *name)
 {
         char *copy = copy_of(name);
 
@@ -179,7 +179,7 @@ static void free_node(ouro_file_watch *watch, struct watch_node *node)
         watch->nodes_len--;
 }
 
-void watch_node_drop(ouro_file_watch *watch, struct watch_node *node)
+void file_watch_node_drop(ouro_file_watch *watch, struct watch_node *node)
 {
         struct watch_node *at = node, *parent;
 
@@ -194,7 +194,7 @@ void watch_node_drop(ouro_file_watch *watch, struct watch_node *node)
 
 /* ---- roots ---- */
 
-void watch_root_release(struct watch_root *root)
+void file_watch_root_release(struct watch_root *root)
 {
         if (--root->users > 0 || !root->removed)
                 return;
@@ -202,7 +202,7 @@ void watch_root_release(struct watch_root *root)
         mem_free(root, sizeof *root);
 }
 
-void watch_root_remove(ouro_file_watch *watch, struct watch_root *root)
+void file_watch_root_remove(ouro_file_watch *watch, struct watch_root *root)
 {
         struct watch_root **at = &watch->roots;
 
@@ -211,8 +211,8 @@ void watch_root_remove(ouro_file_watch *watch, struct watch_root *root)
         if (*at)
                 *at = root->next;
         if (root->node)
-                watch_node_drop(watch, root->node);
+                file_watch_node_drop(watch, root->node);
         root->removed = true;
         root->users++;
-        watch_root_release(root);
+        file_watch_root_release(root);
 }

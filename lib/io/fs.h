@@ -12,7 +12,8 @@
  * brought to its end. */
 intptr_t fs_call_uncut(intptr_t (*fn)(void *arg), void *arg);
 
-/* A descriptor that was made by a plain call: what was known of its number was of another file. Returns it. */
+/* A descriptor that was made by a plain call: what was known of its number was of another file. Returns it.
+ */
 int fs_adopt(int fd);
 
 /* Closes a descriptor that nobody else has seen: nothing waits on it. fd may be negative. */

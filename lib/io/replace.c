@@ -284,7 +284,8 @@ static intptr_t sync_place(void *arg)
 {
         const ouro_replacement *replacement = arg;
 
-        return replacement->readable ? sys_result(fsync(replacement->dir)) : sys_result(syncfs(replacement->fd));
+        return replacement->readable ? sys_result(fsync(replacement->dir))
+                                     : sys_result(syncfs(replacement->fd));
 }
 
 static int commit(ouro_replacement *replacement)

@@ -33,7 +33,8 @@ void temp_letters(char *text, size_t len)
                 text[i] = letters[bytes[i % sizeof bytes] % (sizeof letters - 1)];
 }
 
-int temp_try(int dirfd, char *path, size_t len, int (*make)(int dirfd, const char *path, void *arg), void *arg)
+int temp_try(int dirfd, char *path, size_t len, int (*make)(int dirfd, const char *path, void *arg),
+             void *arg)
 {
         size_t at = strlen(path) - len;
         char before[16];

@@ -11,6 +11,7 @@ enum { TEMP_TRIES = 100 };
 void temp_letters(char *text, size_t len);
 
 /* Calls make(dirfd, path, arg) with the last len bytes of path filled in, until that name was free. */
-int temp_try(int dirfd, char *path, size_t len, int (*make)(int dirfd, const char *path, void *arg), void *arg);
+int temp_try(int dirfd, char *path, size_t len, int (*make)(int dirfd, const char *path, void *arg),
+             void *arg);
 
 #endif

@@ -62,8 +62,8 @@ static void close_frame(struct tree_frame *frame)
         frame->fd = -1;
 }
 
-/* Closes the outermost that is open but the root and the innermost, once all its entries are in memory. False:
- * there is none, or no memory. */
+/* Closes the outermost that is open but the root and the innermost, once all its entries are in memory.
+ * False: there is none, or no memory. */
 static bool close_one(struct tree *tree)
 {
         struct tree_frame *frame;
@@ -164,7 +164,8 @@ static int look_at(const struct tree *tree, int fd, struct stat *ret_st)
                 return error;
         if ((tree->flags & OURO_WALK_FOLLOW) && is_loop(tree, ret_st))
                 return -ELOOP;
-        return (tree->flags & OURO_WALK_ONE_FS) && tree->depth > 0 && ret_st->st_dev != tree->frames[0].device;
+        return (tree->flags & OURO_WALK_ONE_FS) && tree->depth > 0 &&
+               ret_st->st_dev != tree->frames[0].device;
 }
 
 static void push(struct tree *tree, int fd, const struct stat *st)

@@ -61,8 +61,12 @@ static bool exists(const char *path)
 
 /* ---- content ---- */
 
-static const unsigned ways[] = {0, OURO_COPY_NO_CLONE, OURO_COPY_NO_HOLES, OURO_COPY_NO_KERNEL,
-                                OURO_COPY_NO_KERNEL | OURO_COPY_NO_HOLES, OURO_COPY_SYNC};
+static const unsigned ways[] = {0,
+                                OURO_COPY_NO_CLONE,
+                                OURO_COPY_NO_HOLES,
+                                OURO_COPY_NO_KERNEL,
+                                OURO_COPY_NO_KERNEL | OURO_COPY_NO_HOLES,
+                                OURO_COPY_SYNC};
 
 IN_LOOP(copy, files_of_any_length_arrive_whole_by_every_way)
 {

@@ -14,8 +14,8 @@ extern "C" {
 
 /* The bytes go the shortest way that there is: shared by both files where the file system can do that
  * (FICLONE), else moved by the kernel (copy_file_range), else read and written through two buffers, one of
- * which is read into while the other is written. The first two happen in the loop's helper threads, a chunk at
- * a time: between chunks a copy can be cut short. Holes stay holes. */
+ * which is read into while the other is written. The first two happen in the loop's helper threads, a chunk
+ * at a time: between chunks a copy can be cut short. Holes stay holes. */
 
 enum ouro_copy_flag {
         OURO_COPY_MODE = 1,        /* permission bits, also of a file that was there, and ACLs with
@@ -35,8 +35,8 @@ enum ouro_copy_flag {
         OURO_COPY_SYNC = 512,      /* durable when the call returns: the file, not its name */
 };
 
-/* Told how far a copy has come, in bytes of the file; size is 0 while nobody knows it. Less than zero ends it with
- * this error. */
+/* Told how far a copy has come, in bytes of the file; size is 0 while nobody knows it. Less than zero ends it
+ * with this error. */
 typedef int ouro_copy_progress_fn(uint64_t done, uint64_t size, void *arg);
 
 struct ouro_copy_options {
@@ -75,8 +75,9 @@ OURO_API int ouro_copy_range(int from_fd, off_t from_offset, int to_fd, off_t to
  * @to_fd: a file open for writing, without O_APPEND; what was in it is gone
  * @options: copied; may be NULL
  *
- * The copy has the size that the original has at the beginning. If that shrinks meanwhile, the copy is as much
- * shorter, which is no error. A file whose size the kernel does not tell, as in /proc, is read to its end.
+ * The copy has the size that the original has at the beginning. If that shrinks meanwhile, the copy is as
+ * much shorter, which is no error. A file whose size the kernel does not tell, as in /proc, is read to its
+ * end.
  *
  * Returns: 0; -EINVAL (unknown flags, or both are the same file, which is left alone), and errors as
  * ouro_copy_range(), fchmod(2), fchown(2), futimens(3) and fsetxattr(2). After an error the target holds a
@@ -89,16 +90,17 @@ OURO_API int ouro_copy_fd(int from_fd, int to_fd, const struct ouro_copy_options
  * @from_dirfd: a directory, or AT_FDCWD
  * @from: relative to it
  * @to_dirfd: a directory, or AT_FDCWD
- * @to: relative to it; a file that is there is overwritten in place, through a symbolic link too (but not with
- * OURO_COPY_NO_FOLLOW)
+ * @to: relative to it; a file that is there is overwritten in place, through a symbolic link too (but not
+ * with OURO_COPY_NO_FOLLOW)
  * @options: copied; may be NULL
  *
  * A file that was made here is removed again if its copy fails or is cut short; one that was there holds a
  * part then. To have either the old or the new content, copy to another name and rename.
  *
- * Returns: 0; -EINVAL (NULL, unknown flags, or both are the same file, which is left alone; or from is a FIFO:
- * open it, and use ouro_copy_fd()), -EISDIR (from is a directory), -EEXIST (OURO_COPY_NEW; with OURO_COPY_NO_FOLLOW also anything that is no file and cannot be
- * overwritten), and errors as ouro_copy_fd() and openat(2).
+ * Returns: 0; -EINVAL (NULL, unknown flags, or both are the same file, which is left alone; or from is a
+ * FIFO: open it, and use ouro_copy_fd()), -EISDIR (from is a directory), -EEXIST (OURO_COPY_NEW; with
+ * OURO_COPY_NO_FOLLOW also anything that is no file and cannot be overwritten), and errors as ouro_copy_fd()
+ * and openat(2).
  */
 OURO_API int ouro_copy_file(int from_dirfd, const char *from, int to_dirfd, const char *to,
                             const struct ouro_copy_options *options);

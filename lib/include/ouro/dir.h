@@ -46,9 +46,9 @@ OURO_API int ouro_dir_open(int dirfd, const char *path, ouro_dir **ret_dir);
  * "." and ".." are left out; the order is the file system's. An entry that is there from the first call to
  * the last is told once, whatever others are made or removed meanwhile; of those it is open which are told.
  *
- * Returns: 1; 0 at the end; -EINVAL (NULL), -EBUSY (another task is in a call on it), -EPERM (another loop's),
- * -ECANCELED, -ETIME, -ENOMEM, or an errno of getdents(2). No entry is lost by an error: the next call goes
- * on.
+ * Returns: 1; 0 at the end; -EINVAL (NULL), -EBUSY (another task is in a call on it), -EPERM (another
+ * loop's), -ECANCELED, -ETIME, -ENOMEM, or an errno of getdents(2). No entry is lost by an error: the next
+ * call goes on.
  */
 OURO_API int ouro_dir_next(ouro_dir *dir, struct ouro_dir_entry *ret_entry);
 
@@ -140,11 +140,11 @@ OURO_API int ouro_walk_open(int dirfd, const char *path, const struct ouro_walk_
  *
  * Entries that are there all the time are told once each. An entry told may be gone when it is looked at.
  *
- * Errors of a directory are told as OURO_WALK_ERROR, and the walk goes on: -EACCES, -EMFILE and other errnos of
- * openat(2) (it has been told as OURO_WALK_DIR, and will be as OURO_WALK_DIR_END if that was asked for), -ELOOP
- * (a link that is followed leads to a directory that it is in), an errno of getdents(2) (the rest of it stays
- * untold), -ESTALE and -ENOENT (it was moved away while what is below it was walked, and cannot be found any
- * more: neither its rest nor its end are told).
+ * Errors of a directory are told as OURO_WALK_ERROR, and the walk goes on: -EACCES, -EMFILE and other errnos
+ * of openat(2) (it has been told as OURO_WALK_DIR, and will be as OURO_WALK_DIR_END if that was asked for),
+ * -ELOOP (a link that is followed leads to a directory that it is in), an errno of getdents(2) (the rest of
+ * it stays untold), -ESTALE and -ENOENT (it was moved away while what is below it was walked, and cannot be
+ * found any more: neither its rest nor its end are told).
  *
  * Returns: 1; 0 at the end; with OURO_WALK_STOP an error of a directory; -EINVAL (NULL), -EBUSY (another task
  * is in a call on it), -EPERM (another loop's), -ECANCELED, -ETIME, -ENOMEM. No entry is lost by an error:

@@ -13,12 +13,12 @@ extern "C" {
 /* ---- locks on files --------------------------------------------------------------------------- */
 
 /* Two kinds that know nothing of each other: of whole files (flock(2)), and of ranges of bytes (the open file
- * description's locks of fcntl(2)). Either belongs to the open file, not to the process: it ends with the last
- * descriptor of that, and two tasks exclude each other if each has opened the file itself.
+ * description's locks of fcntl(2)). Either belongs to the open file, not to the process: it ends with the
+ * last descriptor of that, and two tasks exclude each other if each has opened the file itself.
  *
  * The kernel has no operation that waits for one without blocking a thread. So the waiting calls try, and
- * sleep on the loop's clock before they try again: 1 ms, then twice as long each time, up to 64 ms. No thread is
- * held meanwhile; nobody is in line either: of several who wait, any may be next. */
+ * sleep on the loop's clock before they try again: 1 ms, then twice as long each time, up to 64 ms. No thread
+ * is held meanwhile; nobody is in line either: of several who wait, any may be next. */
 
 enum ouro_lock {
         OURO_LOCK_SHARED = 1, /* with others who share; a range: the descriptor must be open for reading */
@@ -30,8 +30,8 @@ enum ouro_lock {
  * @fd: a file or a directory
  * @kind: enum ouro_lock; of a lock that it has already the kind changes, maybe by way of none
  *
- * Returns: 0; -EINVAL (unknown kind), -EBADF (also: closed meanwhile by ouro_close()), -ENOLCK, -EPERM (outside a
- * task), -ECANCELED, -ETIME: it is not locked.
+ * Returns: 0; -EINVAL (unknown kind), -EBADF (also: closed meanwhile by ouro_close()), -ENOLCK, -EPERM
+ * (outside a task), -ECANCELED, -ETIME: it is not locked.
  */
 OURO_API int ouro_lock_file(int fd, int kind);
 
@@ -65,9 +65,9 @@ OURO_API int ouro_unlock_file(int fd);
  *
  * Nobody looks for deadlocks between those who wait: use a scope.
  *
- * Returns: 0; -EINVAL (unknown kind, negative offset or len), -EBADF (also: not open for what the kind needs, or
- * closed meanwhile by ouro_close()), -ENOLCK, -EOVERFLOW, -EPERM (outside a task), -ECANCELED, -ETIME: nothing
- * of it was locked.
+ * Returns: 0; -EINVAL (unknown kind, negative offset or len), -EBADF (also: not open for what the kind needs,
+ * or closed meanwhile by ouro_close()), -ENOLCK, -EOVERFLOW, -EPERM (outside a task), -ECANCELED, -ETIME:
+ * nothing of it was locked.
  */
 OURO_API int ouro_lock_range(int fd, int kind, off_t offset, off_t len);
 

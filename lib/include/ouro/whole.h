@@ -1,5 +1,5 @@
-/* ouro/whole.h - files as a whole: read, written, replaced; temporary files. Included by ouro.h, whose conventions
- * hold. */
+/* ouro/whole.h - files as a whole: read, written, replaced; temporary files. Included by ouro.h, whose
+ * conventions hold. */
 #ifndef OURO_WHOLE_H
 #define OURO_WHOLE_H
 
@@ -21,11 +21,11 @@ extern "C" {
  * @ret_data: the content, to be freed by free(3); a zero that does not count stands behind it
  * @ret_len: its length in bytes; may be NULL
  *
- * What the file's size is said to be is only where it begins: files that grow or shrink while they are read, and
- * those of /proc, are read until their end comes.
+ * What the file's size is said to be is only where it begins: files that grow or shrink while they are read,
+ * and those of /proc, are read until their end comes.
  *
- * Returns: 0; -EFBIG (longer than limit), -EINVAL (NULL), -EISDIR, -EPERM (outside a task), -ECANCELED, -ETIME,
- * -ENOMEM, or an errno of openat(2) or read(2).
+ * Returns: 0; -EFBIG (longer than limit), -EINVAL (NULL), -EISDIR, -EPERM (outside a task), -ECANCELED,
+ * -ETIME, -ENOMEM, or an errno of openat(2) or read(2).
  */
 OURO_API int ouro_read_file(int dirfd, const char *path, size_t limit, void **ret_data, size_t *ret_len);
 
@@ -49,8 +49,8 @@ OURO_API ssize_t ouro_read_file_into(int dirfd, const char *path, void *buf, siz
  * @len: in bytes
  * @mode: of a new file, less the umask
  *
- * Whoever reads it meanwhile sees a part, and so does everybody after an error: ouro_replace_file() has no such
- * moment.
+ * Whoever reads it meanwhile sees a part, and so does everybody after an error: ouro_replace_file() has no
+ * such moment.
  *
  * Returns: 0; -EINVAL (NULL), -ENOSPC, -EPERM (outside a task), -ECANCELED, -ETIME, or an errno of openat(2),
  * write(2) or close(2).
@@ -62,11 +62,11 @@ OURO_API int ouro_write_file(int dirfd, const char *path, const void *data, size
 enum ouro_replace_flag {
         OURO_REPLACE_KEEP_MODE = 1,  /* the permission bits of the file that is replaced, if there is one */
         OURO_REPLACE_KEEP_OWNER = 2, /* its user and group */
-        OURO_REPLACE_FOLLOW = 4,     /* a symbolic link stays, and the file that it leads to is replaced; else the
-                                        link itself is */
-        OURO_REPLACE_NEW = 8,        /* there must be nothing: -EEXIST */
-        OURO_REPLACE_NO_SYNC = 16,   /* at one stroke, but not durable: after a crash of the machine it may be
-                                        the old one, the new one, or on some file systems empty */
+        OURO_REPLACE_FOLLOW = 4, /* a symbolic link stays, and the file that it leads to is replaced; else the
+                                    link itself is */
+        OURO_REPLACE_NEW = 8,    /* there must be nothing: -EEXIST */
+        OURO_REPLACE_NO_SYNC = 16, /* at one stroke, but not durable: after a crash of the machine it may be
+                                      the old one, the new one, or on some file systems empty */
 };
 
 struct ouro_replace_options {
@@ -89,8 +89,8 @@ typedef struct ouro_replacement ouro_replacement;
  * leaves behind.
  *
  * Returns: 0; -EINVAL (NULL, unknown flags, or path ends in a slash, "." or ".."), -EEXIST
- * (OURO_REPLACE_NEW), -EISDIR (a directory is there), -ELOOP, -EPERM (outside a task), -ECANCELED, -ETIME, -ENOMEM, or an
- * errno of openat(2) or fchown(2).
+ * (OURO_REPLACE_NEW), -EISDIR (a directory is there), -ELOOP, -EPERM (outside a task), -ECANCELED, -ETIME,
+ * -ENOMEM, or an errno of openat(2) or fchown(2).
  */
 OURO_API int ouro_replace_begin(int dirfd, const char *path, const struct ouro_replace_options *options,
                                 ouro_replacement **ret_replacement);
@@ -152,8 +152,8 @@ OURO_API int ouro_replace_file(int dirfd, const char *path, const void *data, si
  *
  * Made by O_TMPFILE; where the file system cannot do that, by a name that is removed at once.
  *
- * Returns: a descriptor, open for reading and writing; -EPERM (outside a task), -ECANCELED, -ETIME, or an errno of
- * openat(2).
+ * Returns: a descriptor, open for reading and writing; -EPERM (outside a task), -ECANCELED, -ETIME, or an
+ * errno of openat(2).
  */
 OURO_API int ouro_temp_file(const char *dir);
 
@@ -165,8 +165,8 @@ OURO_API int ouro_temp_file(const char *dir);
  *
  * To be removed by the caller. On failure inout_path is as it was.
  *
- * Returns: a descriptor, open for reading and writing; -EINVAL (NULL, or other last six bytes), -EEXIST (no free
- * name in 100 tries), and errors as ouro_temp_file().
+ * Returns: a descriptor, open for reading and writing; -EINVAL (NULL, or other last six bytes), -EEXIST (no
+ * free name in 100 tries), and errors as ouro_temp_file().
  */
 OURO_API int ouro_temp_named(int dirfd, char *inout_path, mode_t mode);
 
