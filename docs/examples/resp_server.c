@@ -147,12 +147,19 @@ static int feed_line(ouro_stream *stream, redisReader *reader)
         return 0;
 }
 
+/* No command is half read: it knows not even the kind of what comes. */
+static bool is_between(const redisReader *reader)
+{
+        return reader->len == reader->pos &&
+               (reader->ridx < 0 || (reader->ridx == 0 && reader->rstack[0].type < 0));
+}
+
 /* Takes over what has come. 1, 0 at the end, or an error. A command that is never complete is cut off. */
 static ssize_t feed(ouro_stream *stream, redisReader *reader)
 {
         const void *data;
         ssize_t n = ouro_stream_peek(stream, 1, &data);
-        bool between = reader->ridx < 0 && reader->len == reader->pos; /* no command is half read */
+        bool between = is_between(reader);
 
         if (n <= 0)
                 return n;
