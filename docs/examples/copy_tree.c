@@ -67,6 +67,12 @@ static void *allocated(size_t bytes)
 
 /* ---- long paths ---- */
 
+static void done_with(int dir, int top)
+{
+        if (dir >= 0 && dir != top)
+                ouro_close(dir);
+}
+
 /* The directory that path lies in, seen from top, and path's rest in *ret_name. top itself where the path is
  * not too long: nothing is to be closed then. */
 static int nearer(int top, const char *path, const char **ret_name)
@@ -82,8 +88,7 @@ static int nearer(int top, const char *path, const char **ret_name)
                 memcpy(part, path, len);
                 part[len] = 0;
                 next = ouro_openat(at, part, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
-                if (at != top)
-                        ouro_close(at);
+                done_with(at, top);
                 if (next < 0)
                         return next;
                 at = next;
@@ -101,18 +106,21 @@ static int at_both(const char *path, int (*fn)(int from, const char *from_name, 
         int to = from < 0 ? from : nearer(job.to, path, &to_name);
         int error = to < 0 ? to : fn(from, from_name, to, to_name);
 
-        if (from >= 0 && from != job.from)
-                ouro_close(from);
-        if (to >= 0 && to != job.to)
-                ouro_close(to);
+        done_with(from, job.from);
+        done_with(to, job.to);
         return error;
 }
 
 /* ---- files with several names ---- */
 
+static uint64_t device_of(const struct statx *about)
+{
+        return (uint64_t)about->stx_dev_major << 32 | about->stx_dev_minor;
+}
+
 static struct known **find_known(const struct statx *about)
 {
-        uint64_t device = (uint64_t)about->stx_dev_major << 32 | about->stx_dev_minor;
+        uint64_t device = device_of(about);
         struct known **at = &job.known[about->stx_ino % BUCKETS];
 
         while (*at && ((*at)->inode != about->stx_ino || (*at)->device != device))
@@ -131,7 +139,7 @@ static struct item *item_of(const char *path, const struct statx *about)
         if (!*at) {
                 *at = allocated(sizeof **at + strlen(path) + 1);
                 (*at)->inode = about->stx_ino;
-                (*at)->device = (uint64_t)about->stx_dev_major << 32 | about->stx_dev_minor;
+                (*at)->device = device_of(about);
                 strcpy((*at)->path, path);
                 item->is_first = true;
         }
@@ -157,10 +165,8 @@ static int link_one(const struct item *item)
         old = nearer(job.to, old_name, &old_name);
         new = old < 0 ? old : nearer(job.to, new_name, &new_name);
         error = new < 0 ? new : ouro_linkat(old, old_name, new, new_name, 0);
-        if (old >= 0 && old != job.to)
-                ouro_close(old);
-        if (new >= 0 && new != job.to)
-                ouro_close(new);
+        done_with(old, job.to);
+        done_with(new, job.to);
         return error;
 }
 
@@ -192,16 +198,13 @@ static int make_directory(int from, const char *from_name, int to, const char *t
 /* Made at once, before anything that is in it is handed out. */
 static int found_directory(const char *path)
 {
-        struct directory *directory;
+        struct directory *directory = allocated(sizeof *directory + strlen(path) + 1);
         int error = at_both(path, make_directory);
 
-        if (error < 0)
-                return error;
-        directory = allocated(sizeof *directory + strlen(path) + 1);
         strcpy(directory->path, path);
         directory->next = job.directories;
         job.directories = directory;
-        return 0;
+        return error;
 }
 
 static int found_file(const struct ouro_walk_entry *entry)
@@ -279,9 +282,9 @@ static intptr_t main_task(void *arg)
         char **paths = arg;
         int error;
 
-        job.flags = OURO_COPY_MODE | OURO_COPY_TIMES | OURO_COPY_XATTRS | OURO_COPY_NO_FOLLOW;
-        if (geteuid() == 0)
-                job.flags |= OURO_COPY_OWNER;
+        job.flags = OURO_COPY_ALL | OURO_COPY_NO_FOLLOW;
+        if (geteuid() != 0)
+                job.flags &= ~(unsigned)OURO_COPY_OWNER;
         job.from = ouro_open(paths[0], O_RDONLY | O_DIRECTORY, 0);
         if (job.from < 0)
                 return job.from;

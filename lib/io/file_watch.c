@@ -160,7 +160,6 @@ int ouro_file_watch_add(ouro_file_watch *watch, int dirfd, const char *path, uin
         if (!root)
                 return -ENOMEM;
         root->id = watch->next_id++;
-        root->fd = -1;
         root->mask = mask;
         root->tree = flags & OURO_FILE_WATCH_TREE;
         root->users = 1;

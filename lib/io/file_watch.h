@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/inotify.h>
+#include <sys/types.h>
 
 #include "io/dents.h"
 #include "ouro.h"
@@ -27,7 +28,10 @@ struct watch_root {
         struct watch_root *next;
         struct watch_node *node; /* NULL: none yet, or no more */
         int id;
-        int fd; /* of a tree: where its paths begin; else -1 */
+        /* Of a tree: where its paths begin. No descriptor: the kernel would not tell that it is removed. */
+        char *path;
+        dev_t device;
+        ino_t inode;
         uint32_t mask;
         unsigned users; /* that hold it while they wait */
         bool removed;   /* to be freed by the last of them */

@@ -5,8 +5,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -43,20 +45,30 @@ void file_watch_scan_free(struct watch_scan *scan)
 
 struct scan_call {
         int watch_fd;
-        int from; /* where path begins */
-        char *path;
-        uint32_t mask;
-        bool look_inside;
-        int open_flags;
+        const struct watch_root *root;
+        char *path; /* from the root */
         int wd;
-        int fd; /* of what path leads to, if it is to stay open */
         struct dents dents;
 };
 
-/* Step by step: a path may be longer than PATH_MAX, and no link in it is to be followed. */
-static int open_below(int from, char *path)
+/* -ESTALE: it, or one above it, has been moved. */
+static int open_root(const struct watch_root *root)
 {
-        int fd = sys_result(fcntl(from, F_DUPFD_CLOEXEC, 0)), next;
+        int fd = sys_result(open(root->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        struct stat st;
+
+        if (fd < 0)
+                return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE : fd;
+        if (sys_result(fstat(fd, &st)) == 0 && st.st_dev == root->device && st.st_ino == root->inode)
+                return fd;
+        (void)sys_result(close(fd));
+        return -ESTALE;
+}
+
+/* Step by step: a path may be longer than PATH_MAX, and no link in it is to be followed. */
+static int open_below(const struct watch_root *root, char *path)
+{
+        int fd = open_root(root), next;
 
         while (fd >= 0 && *path) {
                 char *slash = strchr(path, '/');
@@ -103,23 +115,18 @@ static int look_inside(struct scan_call *call, int fd)
 static intptr_t scan_call(void *arg)
 {
         struct scan_call *call = arg;
-        int fd = open_below(call->from, call->path), error = 0;
+        int fd = open_below(call->root, call->path), error = 0;
 
         if (fd < 0)
                 return fd;
-        call->wd = add_or_find(call->watch_fd, fd, call->mask);
-        if (call->wd >= 0 && call->look_inside)
+        call->wd = add_or_find(call->watch_fd, fd, call->root->mask | WATCH_TREE_MASK);
+        if (call->wd >= 0)
                 error = look_inside(call, fd);
         (void)sys_result(close(fd));
         return call->wd < 0 ? call->wd : error;
 }
 
 /* ---- one directory ---- */
-
-static uint32_t tree_mask(const struct watch_root *root)
-{
-        return root->mask | WATCH_TREE_MASK;
-}
 
 static int tell_found(ouro_file_watch *watch, const struct watch_node *node, const struct dent *dent)
 {
@@ -214,12 +221,8 @@ static int do_scan(ouro_file_watch *watch, const struct watch_scan *scan, const 
                    struct watch_scan ***tail)
 {
         size_t bytes = file_watch_path(parent, scan->name, NULL);
-        struct scan_call call = {.watch_fd = watch->fd,
-                                 .from = scan->root->fd,
-                                 .path = mem_alloc(bytes),
-                                 .mask = tree_mask(scan->root),
-                                 .look_inside = true,
-                                 .wd = -1};
+        struct scan_call call = {
+                .watch_fd = watch->fd, .root = scan->root, .path = mem_alloc(bytes), .wd = -1};
         enum watch_scan_kind kind;
         struct watch_node *node;
         int error, result = 0;
@@ -265,22 +268,47 @@ struct root_call {
         struct watch_root *root;
 };
 
+/* What is needed to find it again. */
+static int note_place(struct watch_root *root, int fd)
+{
+        char link[32];
+        char *path = mem_alloc(PATH_MAX);
+        struct stat st;
+        ssize_t len;
+        int error = path ? sys_result(fstat(fd, &st)) : -ENOMEM;
+
+        if (error == 0) {
+                snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+                len = sys_result(readlink(link, path, PATH_MAX - 1));
+                error = len < 0 ? (int)len : 0;
+        }
+        if (error == 0) {
+                path[len] = 0;
+                root->device = st.st_dev;
+                root->inode = st.st_ino;
+                root->path = mem_alloc((size_t)len + 1);
+                error = root->path ? (strcpy(root->path, path), 0) : -ENOMEM;
+        }
+        mem_free(path, PATH_MAX);
+        return error;
+}
+
 static intptr_t root_call(void *arg)
 {
         const struct root_call *call = arg;
         struct watch_root *root = call->root;
+        uint32_t mask = root->mask | IN_MASK_CREATE | (root->tree ? (uint32_t)WATCH_TREE_MASK : 0);
         int flags = O_PATH | O_CLOEXEC | (root->mask & IN_DONT_FOLLOW ? O_NOFOLLOW : 0) |
                     (root->tree || (root->mask & IN_ONLYDIR) ? O_DIRECTORY : 0);
-        int fd = sys_result(openat(call->dirfd, call->path, flags)), wd;
+        int fd = sys_result(openat(call->dirfd, call->path, flags)), result;
 
         if (fd < 0)
                 return fd;
-        wd = add_watch(call->watch_fd, fd, (root->tree ? tree_mask(root) : root->mask) | IN_MASK_CREATE);
-        if (wd >= 0 && root->tree)
-                root->fd = fd;
-        else
-                (void)sys_result(close(fd));
-        return wd;
+        result = root->tree ? note_place(root, fd) : 0;
+        if (result == 0)
+                result = add_watch(call->watch_fd, fd, mask);
+        (void)sys_result(close(fd));
+        return result;
 }
 
 int file_watch_add_root(ouro_file_watch *watch, struct watch_root *root, int dirfd, const char *path)
@@ -290,7 +318,6 @@ int file_watch_add_root(ouro_file_watch *watch, struct watch_root *root, int dir
 
         if (wd < 0)
                 return wd;
-        fs_adopt(root->fd);
         if (watch->closed || root->removed)
                 return watch->closed ? -EBADF : -ENOENT;
         root->node = file_watch_node_new(watch, root, NULL, "", wd);

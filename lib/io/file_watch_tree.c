@@ -7,7 +7,6 @@
 #include "base/check.h"
 #include "base/sys.h"
 #include "io/file_watch.h"
-#include "io/fs.h"
 
 /* ---- by watch descriptor ---- */
 
@@ -198,7 +197,8 @@ void file_watch_root_release(struct watch_root *root)
 {
         if (--root->users > 0 || !root->removed)
                 return;
-        fs_close(root->fd);
+        if (root->path)
+                mem_free(root->path, strlen(root->path) + 1);
         mem_free(root, sizeof *root);
 }
 
