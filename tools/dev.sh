@@ -16,6 +16,7 @@ tool_packages='libjemalloc-dev libjson-c-dev zlib1g-dev'
 test_packages='g++ clang lld libcriterion-dev groff-base valgrind gdb libcurl4-openssl-dev libc-ares-dev libuv1-dev'
 test_packages="$test_packages libssl-dev openssl curl"
 test_packages="$test_packages libhiredis-dev uthash-dev redis-tools"
+test_packages="$test_packages libhttp-parser-dev"
 bench_packages='libuv1-dev g++ golang-go cargo rustc librust-tokio-dev libboost-fiber-dev'
 bench_packages="$bench_packages libhiredis-dev uthash-dev redis-tools"
 format_packages='clang-format-14'
