@@ -4,15 +4,11 @@
  *
  * One task walks, others copy what it finds. Kept: content, holes, modes, times, owners, extended attributes,
  * symbolic links, FIFOs, and which names are one file (hard links). Directories get their modes and times
- * when all that belongs in them is there, the deepest first.
- *
- * A path may be longer than the kernel takes at a time: then its directory is opened step by step. */
+ * when all that belongs in them is there, the deepest first. */
 #define _GNU_SOURCE 1
 #include <ouro.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +33,6 @@ struct directory {
 /* What a copier is to do. */
 struct item {
         struct known *known; /* NULL: it has one name */
-        bool is_first;       /* of several: this one is copied */
         char path[];
 };
 
@@ -63,52 +58,6 @@ static void *allocated(size_t bytes)
         if (!ptr)
                 abort();
         return ptr;
-}
-
-/* ---- long paths ---- */
-
-static void done_with(int dir, int top)
-{
-        if (dir >= 0 && dir != top)
-                ouro_close(dir);
-}
-
-/* The directory that path lies in, seen from top, and path's rest in *ret_name. top itself where the path is
- * not too long: nothing is to be closed then. */
-static int nearer(int top, const char *path, const char **ret_name)
-{
-        int at = top, next;
-        char part[PATH_MAX];
-
-        while (strlen(path) >= PATH_MAX) {
-                size_t len = PATH_MAX - 1;
-
-                while (path[len] != '/')
-                        len--;
-                memcpy(part, path, len);
-                part[len] = 0;
-                next = ouro_openat(at, part, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
-                done_with(at, top);
-                if (next < 0)
-                        return next;
-                at = next;
-                path += len + 1;
-        }
-        *ret_name = path;
-        return at;
-}
-
-/* Calls fn with both places of path. */
-static int at_both(const char *path, int (*fn)(int from, const char *from_name, int to, const char *to_name))
-{
-        const char *from_name = path, *to_name = path;
-        int from = nearer(job.from, path, &from_name);
-        int to = from < 0 ? from : nearer(job.to, path, &to_name);
-        int error = to < 0 ? to : fn(from, from_name, to, to_name);
-
-        done_with(from, job.from);
-        done_with(to, job.to);
-        return error;
 }
 
 /* ---- files with several names ---- */
@@ -141,7 +90,6 @@ static struct item *item_of(const char *path, const struct statx *about)
                 (*at)->inode = about->stx_ino;
                 (*at)->device = device_of(about);
                 strcpy((*at)->path, path);
-                item->is_first = true;
         }
         item->known = *at;
         return item;
@@ -149,25 +97,29 @@ static struct item *item_of(const char *path, const struct statx *about)
 
 /* ---- copying ---- */
 
-static int copy_one(int from, const char *from_name, int to, const char *to_name)
+static int copy_one(const char *path)
 {
         struct ouro_copy_options options = {.size = sizeof options, .flags = job.flags | OURO_COPY_NEW};
 
-        return ouro_copy_file(from, from_name, to, to_name, &options);
+        return ouro_copy_file(job.from, path, job.to, path, &options);
 }
 
 static int link_one(const struct item *item)
 {
-        const char *old_name = item->known->path, *new_name = item->path;
-        int old, new, error;
-
         ouro_event_wait(&item->known->copied);
-        old = nearer(job.to, old_name, &old_name);
-        new = old < 0 ? old : nearer(job.to, new_name, &new_name);
-        error = new < 0 ? new : ouro_linkat(old, old_name, new, new_name, 0);
-        done_with(old, job.to);
-        done_with(new, job.to);
-        return error;
+        return ouro_linkat(job.to, item->known->path, job.to, item->path, 0);
+}
+
+static void do_item(const struct item *item)
+{
+        struct known *known = item->known;
+        bool is_link = known && strcmp(known->path, item->path) != 0;
+        int error = is_link ? link_one(item) : copy_one(item->path);
+
+        if (known && !is_link)
+                ouro_event_set(&known->copied);
+        if (error < 0)
+                complain(item->path, error);
 }
 
 static intptr_t copier(void *unused)
@@ -176,12 +128,7 @@ static intptr_t copier(void *unused)
 
         (void)unused;
         while (ouro_chan_recv(job.items, &item) == 0) {
-                int error = item->known && !item->is_first ? link_one(item) : at_both(item->path, copy_one);
-
-                if (item->is_first)
-                        ouro_event_set(&item->known->copied);
-                if (error < 0)
-                        complain(item->path, error);
+                do_item(item);
                 free(item);
         }
         return 0;
@@ -189,17 +136,11 @@ static intptr_t copier(void *unused)
 
 /* ---- walking ---- */
 
-static int make_directory(int from, const char *from_name, int to, const char *to_name)
-{
-        (void)from, (void)from_name;
-        return ouro_mkdirat(to, to_name, 0700);
-}
-
 /* Made at once, before anything that is in it is handed out. */
 static int found_directory(const char *path)
 {
         struct directory *directory = allocated(sizeof *directory + strlen(path) + 1);
-        int error = at_both(path, make_directory);
+        int error = ouro_mkdirat(job.to, path, 0700);
 
         strcpy(directory->path, path);
         directory->next = job.directories;
@@ -229,13 +170,12 @@ static int walk(void)
         if (error < 0)
                 return error;
         while ((result = ouro_walk_next(walk, &entry)) == 1) {
-                if (entry.event == OURO_WALK_DIR)
-                        error = found_directory(entry.path);
-                else
-                        error = entry.event == OURO_WALK_ERROR ? entry.error : found_file(&entry);
+                bool is_dir = entry.event == OURO_WALK_DIR;
+
+                error = is_dir ? found_directory(entry.path) : entry.error ? entry.error : found_file(&entry);
                 if (error < 0)
                         complain(entry.path, error);
-                if (error < 0 && entry.event == OURO_WALK_DIR)
+                if (error < 0 && is_dir)
                         ouro_walk_skip(walk);
         }
         ouro_walk_close(walk);
@@ -244,9 +184,9 @@ static int walk(void)
 
 /* ---- directories, when they are full ---- */
 
-static int finish_one(int from, const char *from_name, int to, const char *to_name)
+static int finish_one(const char *path)
 {
-        return ouro_copy_attributes(from, from_name, to, to_name, job.flags & OURO_COPY_ALL);
+        return ouro_copy_attributes(job.from, path, job.to, path, job.flags & OURO_COPY_ALL);
 }
 
 static void finish_directories(void)
@@ -254,11 +194,11 @@ static void finish_directories(void)
         struct directory *next;
 
         for (struct directory *at = job.directories; at; at = next) {
-                int error = at_both(at->path, finish_one);
+                int error = finish_one(at->path);
 
-                next = at->next;
                 if (error < 0)
                         complain(at->path, error);
+                next = at->next;
                 free(at);
         }
 }
@@ -274,7 +214,7 @@ static int copy_all(void)
                 ouro_chan_close(job.items);
         }
         finish_directories();
-        return error < 0 ? error : ouro_copy_attributes(job.from, "", job.to, "", job.flags & OURO_COPY_ALL);
+        return error < 0 ? error : finish_one("");
 }
 
 static intptr_t main_task(void *arg)
@@ -286,26 +226,19 @@ static intptr_t main_task(void *arg)
         if (geteuid() != 0)
                 job.flags &= ~(unsigned)OURO_COPY_OWNER;
         job.from = ouro_open(paths[0], O_RDONLY | O_DIRECTORY, 0);
-        if (job.from < 0)
-                return job.from;
-        error = ouro_mkdirat(AT_FDCWD, paths[1], 0700);
-        job.to = error < 0 ? error : ouro_open(paths[1], O_RDONLY | O_DIRECTORY, 0);
-        if (job.to >= 0)
-                error = copy_all();
-        if (job.to >= 0)
-                ouro_close(job.to);
-        ouro_close(job.from);
-        return error;
+        error = job.from < 0 ? job.from : ouro_mkdir(paths[1], 0700);
+        if (error < 0)
+                return error;
+        job.to = ouro_open(paths[1], O_RDONLY | O_DIRECTORY, 0);
+        return job.to < 0 ? job.to : copy_all();
 }
 
 int main(int argc, char **argv)
 {
         intptr_t error;
 
-        if (argc != 3) {
-                fputs("usage: copy_tree FROM TO\n", stderr);
-                return 2;
-        }
+        if (argc != 3)
+                return fputs("usage: copy_tree FROM TO\n", stderr), 2;
         job.items = ouro_chan_new(sizeof(struct item *), WAITING);
         error = job.items ? ouro_run(main_task, argv + 1) : -ENOMEM;
         ouro_chan_free(job.items);
