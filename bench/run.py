@@ -16,6 +16,7 @@ import sys
 from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated
 from run_copy import run_copy
 from run_echo import run_echoes, run_idle
+from run_files import run_files
 from run_peers import add_peer_rows, peer_round
 from run_pools import run_pools
 from run_http import run_http
@@ -167,6 +168,7 @@ def main():
     run_paths(bench)
     run_resp(bench)
     run_copy(bench)
+    run_files(bench)
     run_http(bench)
     print_table(bench.rows)
     if bench.json_file:
