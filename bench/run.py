@@ -15,6 +15,7 @@ import sys
 
 from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated
 from run_echo import run_echoes, run_idle
+from run_files import run_files
 from run_peers import add_peer_rows, peer_round
 from run_pools import run_pools
 from run_http import run_http
@@ -163,6 +164,7 @@ def main():
     run_idle(bench)
     run_paths(bench)
     run_resp(bench)
+    run_files(bench)
     run_http(bench)
     print_table(bench.rows)
     if bench.json_file:
