@@ -98,6 +98,21 @@ def run_tasks(bench):
     add_peer_rows(bench)
 
 
+# ---- fast paths --------------------------------------------------------------------------------------------
+
+def run_paths(bench):
+    if bench.wants("path"):
+        print("\nfast paths: CPU time over that of the plain one")
+        for name, fields in bench.run("paths", "--rounds", str(bench.rounds_of(9, 3))).items():
+            print(f"  {name:<18}{fields['ratio']:>6.2f}  ({fields['low']:.2f}-{fields['high']:.2f}; "
+                  f"{fields['ns']:,.0f} ns, plain {fields['plain']:,.0f})")
+    if bench.wants("zero_copy"):
+        print("\nsending without a copy over loopback, which copies all the same: CPU over that of a plain send")
+        for name, fields in bench.run("zero_copy").items():
+            print(f"  {name[10:]:>8} bytes: {fields['ratio']:.2f}  ({fields['cpu_ns']:,.0f} ns, "
+                  f"plain {fields['copy_cpu_ns']:,.0f})")
+
+
 # ---- the whole --------------------------------------------------------------------------------------------
 
 def cpu_model():
@@ -146,6 +161,7 @@ def main():
     run_pools(bench)
     run_echoes(bench)
     run_idle(bench)
+    run_paths(bench)
     run_resp(bench)
     run_http(bench)
     print_table(bench.rows)
