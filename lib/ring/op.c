@@ -95,6 +95,10 @@ static unsigned events_before(const struct op *op)
         case IORING_OP_READ:
         case IORING_OP_ACCEPT:
                 return POLLIN;
+        case IORING_OP_READV:
+                return op->sqe.rw_flags & RWF_NOWAIT ? 0 : POLLIN;
+        case IORING_OP_WRITEV:
+                return op->sqe.rw_flags & RWF_NOWAIT ? 0 : POLLOUT;
         case IORING_OP_SEND:
         case IORING_OP_SENDMSG:
         case IORING_OP_SEND_ZC:
