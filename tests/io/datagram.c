@@ -356,6 +356,29 @@ IN_LOOP(datagram, one_buffer_is_cut_into_datagrams)
         return 0;
 }
 
+/* A socket without checksums is one that the kernel does not cut for. */
+IN_LOOP(datagram, where_the_kernel_does_not_cut_datagrams_go_one_by_one)
+{
+        const int yes = 1;
+        struct ouro_address to;
+        int server = bound(&to), client = dial_to(&to);
+        static char out[WHOLE], in[2 * SEGMENT];
+        struct ouro_datagram datagrams[2] = {{.buf = out, .len = WHOLE, .segment_bytes = SEGMENT},
+                                             {.buf = out, .len = 5}};
+
+        EQ(setsockopt(client, SOL_SOCKET, SO_NO_CHECK, &yes, sizeof yes), 0);
+        fill(out, WHOLE, 0);
+        EQ(ouro_send_datagrams(client, datagrams, 2), 2);
+        for (int i = 0; i < SEGMENTS; i++) {
+                EQ(ouro_recvfrom(server, in, sizeof in, 0, NULL), i < SEGMENTS - 1 ? SEGMENT : 77);
+                cr_assert(filled(in, i < SEGMENTS - 1 ? SEGMENT : 77, (size_t)i * SEGMENT));
+        }
+        EQ(ouro_recvfrom(server, in, sizeof in, 0, NULL), 5);
+        EQ(ouro_close(client), 0);
+        EQ(ouro_close(server), 0);
+        return 0;
+}
+
 IN_LOOP(datagram, several_of_one_sender_come_in_one_buffer)
 {
         struct ouro_address to, from;
