@@ -62,6 +62,10 @@ TASKS = [
     ("loops", [
         ("one_loop", "a CPU-bound mix of tasks: one loop over two", ("ratio", AT_LEAST, 1.9)),
     ]),
+    ("relay", [
+        ("relay", "1 MiB relayed between TCP connections", ("ratio", AT_MOST, 1.11)),
+        ("relay_cpu", "the same, CPU of the relay", None),
+    ]),
     ("sleepers", [
         ("sleepers_create", "1,000,000 sleepers: create", ("value", AT_MOST, 100)),
         ("sleepers_cold", "1,000,000 sleepers: life less sleep, cold", ("ratio", AT_MOST, 1.3)),
@@ -92,6 +96,21 @@ def run_tasks(bench):
         for number in numbers:
             add_row(bench, *number, None)
     add_peer_rows(bench)
+
+
+# ---- fast paths --------------------------------------------------------------------------------------------
+
+def run_paths(bench):
+    if bench.wants("path"):
+        print("\nfast paths: CPU time over that of the plain one")
+        for name, fields in bench.run("paths", "--rounds", str(bench.rounds_of(9, 3))).items():
+            print(f"  {name:<18}{fields['ratio']:>6.2f}  ({fields['low']:.2f}-{fields['high']:.2f}; "
+                  f"{fields['ns']:,.0f} ns, plain {fields['plain']:,.0f})")
+    if bench.wants("zero_copy"):
+        print("\nsending without a copy over loopback, which copies all the same: CPU over that of a plain send")
+        for name, fields in bench.run("zero_copy").items():
+            print(f"  {name[10:]:>8} bytes: {fields['ratio']:.2f}  ({fields['cpu_ns']:,.0f} ns, "
+                  f"plain {fields['copy_cpu_ns']:,.0f})")
 
 
 # ---- the whole --------------------------------------------------------------------------------------------
@@ -142,6 +161,7 @@ def main():
     run_pools(bench)
     run_echoes(bench)
     run_idle(bench)
+    run_paths(bench)
     run_resp(bench)
     run_http(bench)
     print_table(bench.rows)

@@ -21,8 +21,9 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "coro/sanitize.h"
-#include "ring/help.h"
+#include "ring/fixed.h"
 #include "ring/ring.h"
+#include "ring/uring.h"
 
 enum { WORKERS_DEFAULT = 16 };
 
@@ -40,19 +41,6 @@ static const struct {
         {OURO_KERNEL(5, 19), IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN |
                                      IORING_SETUP_TASKRUN_FLAG},
         {OURO_KERNEL(5, 11), IORING_SETUP_CLAMP},
-};
-
-struct uring {
-        struct io_uring ring;
-        unsigned enter_flags; /* IORING_ENTER_NO_IOWAIT where it works */
-        bool on_valgrind;
-        bool sigpipe_masked; /* by us: the kernel would raise it for a write */
-        bool closing;        /* a wake is not listened for any more */
-        bool sigpipe_ours;   /* what is pending at the end came from our writes */
-        int wake_fd;         /* eventfd, always being read */
-        uint64_t wake_count;
-        struct op wake_op;
-        struct help help; /* for what this kernel does not know */
 };
 
 /* The kernel may not be asked for what came after the masked version. */
@@ -118,6 +106,8 @@ static bool uring_submit(struct ring *ring, struct op *op)
         *sqe = op->sqe;
         if ((sqe->opcode == IORING_OP_WRITE || sqe->opcode == IORING_OP_WRITEV) && ring->quiet_writes)
                 sqe->rw_flags |= RWF_NOSIGNAL;
+        if (unlikely(ring->fixed))
+                fixed_apply(ring->fixed, sqe);
         return true;
 }
 
@@ -265,17 +255,6 @@ static void has_woken(struct ring *ring, struct op *op)
         (void)op;
         if (!uring->closing)
                 check(listen_for_wake(ring) == 0); /* the slot it had is free */
-}
-
-/* ---- buffers ---- */
-
-static int uring_register_buffers(struct ring *ring, void *buffers, unsigned entries, unsigned group)
-{
-        struct uring *uring = ring->impl;
-        struct io_uring_buf_reg reg = {
-                .ring_addr = (uintptr_t)buffers, .ring_entries = entries, .bgid = (uint16_t)group};
-
-        return io_uring_register_buf_ring(&uring->ring, &reg, 0);
 }
 
 /* ---- polled by somebody else ---- */
@@ -500,6 +479,7 @@ const struct backend backend_uring = {
         .wait = uring_wait,
         .wake = uring_wake,
         .register_buffers = uring_register_buffers,
+        .pin = uring_pin,
         .descriptor = uring_descriptor,
         .rest = uring_rest,
 };
