@@ -14,7 +14,9 @@ import resource
 import sys
 
 from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated
+from run_copy import run_copy
 from run_echo import run_echoes, run_idle
+from run_files import run_files
 from run_peers import add_peer_rows, peer_round
 from run_pools import run_pools
 from run_http import run_http
@@ -140,6 +142,8 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, help="rounds of everything")
     parser.add_argument("--only", action="append", metavar="NAME",
                         help="only what has NAME in it: yield, sleepers, threads, processes, echo_tcp_50, ... (repeatable)")
+    parser.add_argument("--copy-gib", type=float, metavar="N", help="size of the file that is copied (4; --quick: 0.25)")
+    parser.add_argument("--copy-dir", metavar="DIRECTORY", help="where it is copied (default: where temporary files lie)")
     parser.add_argument("--json", metavar="FILE", help="also write the table and every sample there")
     options = parser.parse_args()
     if os.path.isdir(os.path.join(options.build, "bench")):
@@ -163,6 +167,8 @@ def main():
     run_idle(bench)
     run_paths(bench)
     run_resp(bench)
+    run_copy(bench)
+    run_files(bench)
     run_http(bench)
     print_table(bench.rows)
     if bench.json_file:

@@ -24,6 +24,7 @@
 #include "ring/fixed.h"
 #include "ring/ring.h"
 #include "ring/uring.h"
+#include "ring/written.h"
 
 enum { WORKERS_DEFAULT = 16 };
 
@@ -134,30 +135,6 @@ static bool uring_cancel(struct ring *ring, struct op *op)
 
 /* ---- completion ---- */
 
-/* What the kernel has written is defined: Valgrind, which does not see it write, must be told. */
-static void tell_written(struct ring *ring, const struct io_uring_cqe *cqe)
-{
-        const struct op *op = ring_find(ring, cqe->user_data);
-
-        if (!op || cqe->res < 0 || (op->sqe.flags & IOSQE_BUFFER_SELECT))
-                return;
-        if (op->sqe.opcode == IORING_OP_RECV || op->sqe.opcode == IORING_OP_READ)
-                sanitize_defined((void *)(uintptr_t)op->sqe.addr, (size_t)cqe->res);
-        else if (op->sqe.opcode == IORING_OP_READV)
-                sanitize_vector_defined((void *)(uintptr_t)op->sqe.addr, op->sqe.len, (size_t)cqe->res);
-        else if ((op->sqe.opcode == IORING_OP_GETXATTR || op->sqe.opcode == IORING_OP_FGETXATTR) &&
-                 op->sqe.len > 0)
-                sanitize_defined((void *)(uintptr_t)op->sqe.addr2, (size_t)cqe->res);
-        else if (op->sqe.opcode == IORING_OP_STATX)
-                sanitize_defined((void *)(uintptr_t)op->sqe.off, sizeof(struct statx));
-        else if (op->sqe.opcode == IORING_OP_RECVMSG)
-                sanitize_message_defined((void *)(uintptr_t)op->sqe.addr, (size_t)cqe->res);
-        else if (op->sqe.opcode == IORING_OP_ACCEPT && op->sqe.addr) {
-                sanitize_defined((void *)(uintptr_t)op->sqe.addr2, sizeof(socklen_t));
-                sanitize_defined((void *)(uintptr_t)op->sqe.addr, *(socklen_t *)(uintptr_t)op->sqe.addr2);
-        }
-}
-
 static void reap(struct ring *ring, struct uring *uring)
 {
         struct io_uring_cq *cq = &uring->ring.cq;
@@ -168,7 +145,7 @@ static void reap(struct ring *ring, struct uring *uring)
                 struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
 
                 if (unlikely(uring->on_valgrind))
-                        tell_written(ring, cqe);
+                        tell_written(ring_find(ring, cqe->user_data), cqe);
                 if (cqe->user_data != 0)
                         ring_complete(ring, cqe->user_data, cqe->res, cqe->flags);
         }
