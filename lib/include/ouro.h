@@ -810,9 +810,13 @@ template <class T> inline T ouro_sized()
 
 #include "ouro/group.h"
 #include "ouro/io.h"
+#include "ouro/stream.h"
+#include "ouro/relay.h"
 #include "ouro/transfer.h"
+#include "ouro/buffer.h"
 #include "ouro/stream.h"
 #include "ouro/net.h"
+#include "ouro/resolve.h"
 #include "ouro/channel.h"
 #include "ouro/broadcast.h"
 #include "ouro/sync.h"

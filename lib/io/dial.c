@@ -100,6 +100,8 @@ static int read_options(struct dial *dial, const struct ouro_dial_options *given
                 return -EINVAL;
         if (options->attempt_delay_ns == 0)
                 options->attempt_delay_ns = DIAL_ATTEMPT_DELAY_NS;
+        if (options->resolve && options_read(&dial->resolve, sizeof dial->resolve, options->resolve) < 0)
+                return -EINVAL;
         if (!options->local)
                 return 0;
         dial->has_local = true;
@@ -119,7 +121,7 @@ static bool may_be_dialled(const struct address *address)
 
 int ouro_dial_with(const char *text, const struct ouro_dial_options *given)
 {
-        struct dial dial = {.options = OURO_DIAL_OPTIONS_INIT};
+        struct dial dial = {.options = OURO_DIAL_OPTIONS_INIT, .resolve = OURO_RESOLVE_OPTIONS_INIT};
         struct address address;
 
         if (address_parse(text, &address) < 0 || !may_be_dialled(&address) ||

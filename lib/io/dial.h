@@ -10,6 +10,7 @@ struct dial {
         struct ouro_dial_options options;
         bool has_local;
         struct ouro_address local;
+        struct ouro_resolve_options resolve;
 };
 
 /* A connected descriptor or a negated errno. */

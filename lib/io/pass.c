@@ -24,7 +24,7 @@ static void forget(const int *fds, size_t n)
                 ring_forget_fd(sched_current->ring, fds[i]);
 }
 
-int ouro_socketpair(int domain, int type, int protocol, int ret_fds[2])
+int ouro_socketpair(int domain, int type, int protocol, int *ret_fds)
 {
         int fds[2], error;
 
@@ -42,7 +42,7 @@ int ouro_socketpair(int domain, int type, int protocol, int ret_fds[2])
         return 0;
 }
 
-int ouro_pipe(int ret_fds[2])
+int ouro_pipe(int *ret_fds)
 {
         int fds[2], error;
 

@@ -200,7 +200,7 @@ int ouro_stream_info(const ouro_stream *stream, struct ouro_stream_counts *ret_c
 
 void stream_free_if_left(ouro_stream *stream)
 {
-        if (!stream->closed || stream->reading || stream->writing)
+        if (!stream->closed || stream->reading || stream->writing || stream->leaving)
                 return;
         if (stream->transport.free)
                 stream->transport.free(stream->self);
@@ -225,14 +225,18 @@ static int send_last(ouro_stream *stream)
         return error;
 }
 
-/* whole: all that was written has been sent. */
+/* Frees it, unless somebody is inside. whole: all that was written has been sent. */
 static int close_now(ouro_stream *stream, bool whole)
 {
         const struct ouro_transport *transport = &stream->transport;
+        int error;
 
-        stream->closed = true;
+        stream->closed = stream->leaving = true;
         stream_unpark(stream->sched, &stream->queued, -EBADF);
-        return whole || !transport->abort ? transport->close(stream->self) : transport->abort(stream->self);
+        error = whole || !transport->abort ? transport->close(stream->self) : transport->abort(stream->self);
+        stream->leaving = false;
+        stream_free_if_left(stream);
+        return error;
 }
 
 static int refuse_close(const ouro_stream *stream)
@@ -256,7 +260,6 @@ int ouro_stream_close(ouro_stream *stream)
         if (error == 0 && (buffered(&stream->out) > 0 || stream->transport.flush))
                 error = stream->writing ? -EBUSY : send_last(stream);
         result = close_now(stream, error == 0);
-        stream_free_if_left(stream);
         return error < 0 ? error : result;
 }
 
@@ -285,7 +288,5 @@ int ouro_stream_abort(ouro_stream *stream, bool reset)
         if (fd >= 0)
                 set_reset(fd);
         stream->closing = true;
-        error = close_now(stream, false);
-        stream_free_if_left(stream);
-        return error;
+        return close_now(stream, false);
 }

@@ -49,6 +49,7 @@ struct ouro_stream {
         bool shut;     /* the sending side has been ended */
         bool closing;  /* only once */
         bool closed;
+        bool leaving; /* the one who closes is not done yet */
 };
 
 static inline size_t buffered(const struct stream_buffer *buffer)
@@ -80,13 +81,44 @@ static inline bool stream_is_passing(ssize_t error)
 int stream_park(struct coro **place);
 void stream_unpark(struct sched *sched, struct coro **place, int result);
 
+/* ---- stream_fd.c ---- */
+
+/* The descriptor that a stream over descriptors reads from (0) or writes to (1); -1: it is over another
+ * transport, or there is none any more. */
+int stream_raw_fd(const ouro_stream *stream, int side);
+
+/* ---- stream_read.c ---- */
+
+/* From enter, if it gives 0, to leave, the reader is the caller's. Enter lets others run first when the
+ * budget is spent, for what follows may never wait. Leave returns result. */
+int stream_enter_reader(ouro_stream *stream);
+ssize_t stream_leave_reader(ouro_stream *stream, ssize_t result);
+
+/* Appends at least a byte to what is buffered, which is less than the bound. Bytes, 0: the end; or an error.
+ */
+ssize_t stream_fill(ouro_stream *stream);
+
+/* Counts what came from below, n bytes; or keeps the error. Returns n. */
+ssize_t stream_note_read(ouro_stream *stream, ssize_t n);
+
 /* ---- stream_write.c ---- */
 
-/* Before a read that may wait: what was kept back goes out, if nobody else writes. 0, or -ECANCELED, -ETIME.
- * An error of the transport is the writer's affair. */
-int stream_flush_before_wait(ouro_stream *stream);
+/* The same for the writer. */
+int stream_enter_writer(ouro_stream *stream);
+int stream_leave_writer(ouro_stream *stream, int result);
 
-/* Sends what is kept back. The caller is inside. */
+/* Sends what is kept back and then the pieces, all of them. 0, or the error that stopped it. */
+int stream_send(ouro_stream *stream, const struct iovec *iov, int n);
 int stream_send_rest(ouro_stream *stream);
+
+/* Keeps an error of sending, unless it is a passing one. Returns it. */
+int stream_note_write(ouro_stream *stream, ssize_t error);
+
+/* Half-closes; nothing is kept back. 0, also where that has been done already, or an error. */
+int stream_end_sending(ouro_stream *stream);
+
+/* Before a read that may wait: what was kept back goes out, if nobody else writes. 0, or an error that is the
+ * reader's too: -ECANCELED, -ETIME, -EBADF. */
+int stream_flush_before_wait(ouro_stream *stream);
 
 #endif

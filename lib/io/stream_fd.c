@@ -116,6 +116,11 @@ static const struct ouro_transport over_two = {
         .fd = only_fd,
 };
 
+int stream_raw_fd(const ouro_stream *stream, int side)
+{
+        return stream->self == stream ? stream->fds[side] : -1;
+}
+
 /* Is it a stream socket? 1 or 0, -EBADF, or -EPROTOTYPE: a socket of another kind. */
 static int look_at(int fd)
 {

@@ -19,7 +19,7 @@ static int refuse(const ouro_stream *stream)
         return unlikely(stream->reading) ? -EBUSY : 0;
 }
 
-static ssize_t leave(ouro_stream *stream, ssize_t result)
+ssize_t stream_leave_reader(ouro_stream *stream, ssize_t result)
 {
         stream->reading = false;
         if (unlikely(stream->closed))
@@ -27,8 +27,7 @@ static ssize_t leave(ouro_stream *stream, ssize_t result)
         return result;
 }
 
-/* Lets others run first when the budget is spent, for what follows may never wait. */
-static int enter(ouro_stream *stream)
+int stream_enter_reader(ouro_stream *stream)
 {
         int error = refuse(stream);
 
@@ -37,12 +36,12 @@ static int enter(ouro_stream *stream)
         stream->reading = true;
         coro_spend(stream->sched, 0);
         error = stream->closed ? -EBADF : stream->sched->current->interrupt;
-        return unlikely(error < 0) ? (int)leave(stream, error) : 0;
+        return unlikely(error < 0) ? (int)stream_leave_reader(stream, error) : 0;
 }
 
 /* ---- getting more ---- */
 
-static ssize_t note_read(ouro_stream *stream, ssize_t n)
+ssize_t stream_note_read(ouro_stream *stream, ssize_t n)
 {
         if (n > 0)
                 stream->received_bytes += (uint64_t)n;
@@ -92,9 +91,7 @@ static int make_room(ouro_stream *stream)
         return buffer_reserve(in, 1, stream->in_want < bound ? stream->in_want : bound, bound);
 }
 
-/* Appends at least a byte to what is buffered, which is less than the bound. Bytes, 0: the end, or an error.
- */
-static ssize_t fill(ouro_stream *stream)
+ssize_t stream_fill(ouro_stream *stream)
 {
         struct stream_buffer *in = &stream->in;
         int error = prepare(stream);
@@ -105,8 +102,9 @@ static ssize_t fill(ouro_stream *stream)
         if (error == 0)
                 error = make_room(stream);
         if (unlikely(error < 0))
-                return note_read(stream, error);
-        n = note_read(stream, stream->transport.read(stream->self, in->mem + in->end, in->cap - in->end));
+                return stream_note_read(stream, error);
+        n = stream_note_read(stream,
+                             stream->transport.read(stream->self, in->mem + in->end, in->cap - in->end));
         if (unlikely(stream->closed))
                 return -EBADF;
         if (n > 0) {
@@ -124,7 +122,7 @@ static ssize_t read_past(ouro_stream *stream, void *buf, size_t len)
         if (unlikely(error < 0))
                 return error;
         buffer_release(&stream->in);
-        return note_read(stream, stream->transport.read(stream->self, buf, len));
+        return stream_note_read(stream, stream->transport.read(stream->self, buf, len));
 }
 
 static size_t take(ouro_stream *stream, void *buf, size_t len)
@@ -142,7 +140,7 @@ static size_t take(ouro_stream *stream, void *buf, size_t len)
 static ssize_t read_some(ouro_stream *stream, void *buf, size_t len)
 {
         if (buffered(&stream->in) == 0) {
-                ssize_t n = len >= STREAM_DIRECT_READ ? read_past(stream, buf, len) : fill(stream);
+                ssize_t n = len >= STREAM_DIRECT_READ ? read_past(stream, buf, len) : stream_fill(stream);
 
                 if (n <= 0 || len >= STREAM_DIRECT_READ)
                         return n;
@@ -158,10 +156,10 @@ ssize_t ouro_stream_read(ouro_stream *stream, void *buf, size_t len)
 
         if (unlikely(!buf && len > 0))
                 return sched_current ? -EINVAL : -EPERM;
-        error = enter(stream);
+        error = stream_enter_reader(stream);
         if (unlikely(error < 0))
                 return error;
-        return leave(stream, len > 0 ? read_some(stream, buf, len) : 0);
+        return stream_leave_reader(stream, len > 0 ? read_some(stream, buf, len) : 0);
 }
 
 int ouro_stream_read_exactly(ouro_stream *stream, void *buf, size_t len, size_t *inout_done)
@@ -171,18 +169,18 @@ int ouro_stream_read_exactly(ouro_stream *stream, void *buf, size_t len, size_t 
 
         if (unlikely((!buf && len > 0) || *done > len))
                 return sched_current ? -EINVAL : -EPERM;
-        n = enter(stream);
+        n = stream_enter_reader(stream);
         if (unlikely(n < 0))
                 return (int)n;
         while (*done < len) {
                 n = read_some(stream, (char *)buf + *done, len - *done);
                 if (n <= 0)
-                        return (int)leave(stream, n < 0 ? n : -ENODATA);
+                        return (int)stream_leave_reader(stream, n < 0 ? n : -ENODATA);
                 *done += (size_t)n;
                 if (unlikely(stream->closed && *done < len))
-                        return (int)leave(stream, -EBADF);
+                        return (int)stream_leave_reader(stream, -EBADF);
         }
-        return (int)leave(stream, 0);
+        return (int)stream_leave_reader(stream, 0);
 }
 
 /* Where the delimiter ends in what is buffered, counted from its begin; 0: not within limit bytes. Bytes
@@ -220,7 +218,7 @@ static ssize_t read_delimited(ouro_stream *stream, const void *delimiter, size_t
         while ((len = find(in, delimiter, delimiter_len, limit, &from)) == 0) {
                 if (buffered(in) >= limit)
                         return -EMSGSIZE;
-                n = fill(stream);
+                n = stream_fill(stream);
                 if (n <= 0)
                         return n < 0 ? n : -ENODATA;
         }
@@ -237,13 +235,13 @@ ssize_t ouro_stream_read_until(ouro_stream *stream, const void *delimiter, size_
 
         if (unlikely(!delimiter || delimiter_len == 0 || !ret_data))
                 return sched_current ? -EINVAL : -EPERM;
-        n = enter(stream);
+        n = stream_enter_reader(stream);
         if (unlikely(n < 0))
                 return n;
         n = read_delimited(stream, delimiter, delimiter_len, limit, &data);
         if (n > 0)
                 *ret_data = data;
-        return leave(stream, n);
+        return stream_leave_reader(stream, n);
 }
 
 ssize_t ouro_stream_read_line(ouro_stream *stream, size_t limit, const char **ret_line)
@@ -253,18 +251,18 @@ ssize_t ouro_stream_read_line(ouro_stream *stream, size_t limit, const char **re
 
         if (unlikely(!ret_line))
                 return sched_current ? -EINVAL : -EPERM;
-        n = enter(stream);
+        n = stream_enter_reader(stream);
         if (unlikely(n < 0))
                 return n;
         n = read_delimited(stream, "\n", 1, limit, &line);
         if (n < 0)
-                return leave(stream, n);
+                return stream_leave_reader(stream, n);
         n--;
         if (n > 0 && line[n - 1] == '\r')
                 n--;
         line[n] = '\0';
         *ret_line = line;
-        return leave(stream, n);
+        return stream_leave_reader(stream, n);
 }
 
 static ssize_t peek(ouro_stream *stream, size_t at_least)
@@ -272,7 +270,7 @@ static ssize_t peek(ouro_stream *stream, size_t at_least)
         if (at_least > stream->options.read_bytes)
                 return -EMSGSIZE;
         while (buffered(&stream->in) < at_least) {
-                ssize_t n = fill(stream);
+                ssize_t n = stream_fill(stream);
 
                 if (n < 0)
                         return n;
@@ -294,13 +292,13 @@ ssize_t ouro_stream_peek(ouro_stream *stream, size_t at_least, const void **ret_
                         *ret_data = stream->in.mem + stream->in.begin;
                 return n < 0 ? n : (ssize_t)buffered(&stream->in);
         }
-        n = enter(stream);
+        n = stream_enter_reader(stream);
         if (unlikely(n < 0))
                 return n;
         n = peek(stream, at_least);
         if (n > 0)
                 *ret_data = stream->in.mem + stream->in.begin;
-        return leave(stream, n);
+        return stream_leave_reader(stream, n);
 }
 
 int ouro_stream_consume(ouro_stream *stream, size_t n)

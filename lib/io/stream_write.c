@@ -13,7 +13,7 @@
 /* ---- inside and out ---- */
 
 /* A writer that has waited for a reader's flush is inside from here on: nothing may come between. */
-static int leave(ouro_stream *stream, int result)
+int stream_leave_writer(ouro_stream *stream, int result)
 {
         stream->flushing = false;
         stream->writing = stream->queued != NULL;
@@ -45,7 +45,7 @@ static int look_round(const ouro_stream *stream)
 }
 
 /* That a reader flushes first is its own affair: the writer waits until it has. */
-static int enter(ouro_stream *stream)
+int stream_enter_writer(ouro_stream *stream)
 {
         int error = refuse(stream);
 
@@ -61,7 +61,7 @@ static int enter(ouro_stream *stream)
         stream->writing = true;
         coro_spend(stream->sched, 0);
         error = look_round(stream);
-        return unlikely(error < 0) ? leave(stream, error) : 0;
+        return unlikely(error < 0) ? stream_leave_writer(stream, error) : 0;
 }
 
 /* ---- sending ---- */
@@ -117,7 +117,13 @@ static void count_sent(ouro_stream *stream, struct pieces *pieces, size_t n)
         }
 }
 
-/* Sends what is kept back and then the pieces, all of them. 0, or the error that stopped it. */
+int stream_note_write(ouro_stream *stream, ssize_t error)
+{
+        if (!stream_is_passing(error) && !stream->closed)
+                stream->write_error = (int)error;
+        return (int)error;
+}
+
 static int send_all(ouro_stream *stream, struct pieces *pieces)
 {
         struct iovec iov[STREAM_IOV];
@@ -132,30 +138,28 @@ static int send_all(ouro_stream *stream, struct pieces *pieces)
                         count_sent(stream, pieces, (size_t)sent);
                 if (unlikely(stream->closed))
                         return -EBADF;
-                if (unlikely(sent == 0))
-                        sent = -EIO;
-                if (unlikely(sent < 0 && !stream_is_passing(sent)))
-                        stream->write_error = (int)sent;
-                if (unlikely(sent < 0))
-                        return (int)sent;
+                if (unlikely(sent <= 0))
+                        return stream_note_write(stream, sent < 0 ? sent : -EIO);
         }
         buffer_release(&stream->out);
         return 0;
 }
 
+int stream_send(ouro_stream *stream, const struct iovec *iov, int n)
+{
+        return send_all(stream, &(struct pieces){iov, n, 0});
+}
+
 int stream_send_rest(ouro_stream *stream)
 {
-        struct pieces none = {NULL, 0, 0};
-        int error = send_all(stream, &none);
+        int error = stream_send(stream, NULL, 0);
 
         if (error < 0 || !stream->transport.flush || stream->shut)
                 return error;
         error = stream->transport.flush(stream->self);
         if (unlikely(stream->closed))
                 return -EBADF;
-        if (unlikely(error < 0 && !stream_is_passing(error)))
-                stream->write_error = error;
-        return error;
+        return unlikely(error < 0) ? stream_note_write(stream, error) : error;
 }
 
 int stream_flush_before_wait(ouro_stream *stream)
@@ -224,18 +228,18 @@ int ouro_stream_writev(ouro_stream *stream, const struct iovec *iov, int n)
 
         if (unlikely(bytes < 0))
                 return sched_current ? (int)bytes : -EPERM;
-        error = enter(stream);
+        error = stream_enter_writer(stream);
         if (unlikely(error < 0))
                 return error;
         if (!fits(stream, (size_t)bytes))
-                return leave(stream, send_all(stream, &(struct pieces){iov, n, 0}));
+                return stream_leave_writer(stream, stream_send(stream, iov, n));
         error = bytes > 0 ? reserve(stream, (size_t)bytes) : 0;
         if (unlikely(error < 0))
-                return leave(stream, error);
+                return stream_leave_writer(stream, error);
         for (int i = 0; i < n; i++)
                 if (iov[i].iov_len > 0)
                         keep(stream, iov[i].iov_base, iov[i].iov_len);
-        return leave(stream, 0);
+        return stream_leave_writer(stream, 0);
 }
 
 /* vsnprintf() without its errno. */
@@ -267,7 +271,7 @@ static int print_long(ouro_stream *stream, size_t len, const char *format, va_li
         if (!text)
                 return -ENOMEM;
         format_into(text, len + 1, format, args);
-        error = send_all(stream, &(struct pieces){&(struct iovec){text, len}, 1, 0});
+        error = stream_send(stream, &(struct iovec){text, len}, 1);
         mem_free(text, len + 1);
         return error;
 }
@@ -297,10 +301,10 @@ int ouro_stream_vprintf(ouro_stream *stream, const char *format, va_list args)
 
         if (unlikely(!format))
                 return sched_current ? -EINVAL : -EPERM;
-        error = enter(stream);
+        error = stream_enter_writer(stream);
         if (unlikely(error < 0))
                 return error;
-        return leave(stream, print(stream, format, args));
+        return stream_leave_writer(stream, print(stream, format, args));
 }
 
 int ouro_stream_printf(ouro_stream *stream, const char *format, ...)
@@ -316,11 +320,25 @@ int ouro_stream_printf(ouro_stream *stream, const char *format, ...)
 
 int ouro_stream_flush(ouro_stream *stream)
 {
-        int error = enter(stream);
+        int error = stream_enter_writer(stream);
 
         if (unlikely(error < 0))
                 return error;
-        return leave(stream, stream_send_rest(stream));
+        return stream_leave_writer(stream, stream_send_rest(stream));
+}
+
+int stream_end_sending(ouro_stream *stream)
+{
+        int error;
+
+        if (stream->shut)
+                return 0;
+        if (!stream->transport.shutdown)
+                return -EOPNOTSUPP;
+        error = stream->transport.shutdown(stream->self);
+        if (error >= 0 && !stream->closed)
+                stream->shut = true;
+        return error;
 }
 
 int ouro_stream_shutdown(ouro_stream *stream)
@@ -331,16 +349,9 @@ int ouro_stream_shutdown(ouro_stream *stream)
                 return error;
         if (stream->shut)
                 return 0;
-        if (!stream->transport.shutdown)
-                return -EOPNOTSUPP;
-        error = enter(stream);
-        if (error == 0)
-                error = stream_send_rest(stream);
-        else
+        error = stream_enter_writer(stream);
+        if (unlikely(error < 0))
                 return error;
-        if (error == 0)
-                error = stream->transport.shutdown(stream->self);
-        if (error >= 0 && !stream->closed)
-                stream->shut = true;
-        return leave(stream, error);
+        error = stream_send_rest(stream);
+        return stream_leave_writer(stream, error < 0 ? error : stream_end_sending(stream));
 }

@@ -52,6 +52,11 @@ struct backend {
          */
         void (*wake)(struct ring *ring);
 
+        /* Gives the kernel a ring of buffers to choose from, by entries that say IOSQE_BUFFER_SELECT; it has
+         * them until close(). NULL: it has no such thing, and such entries take from buffers.h. 0, or a
+         * negated errno: then no such entry may come. */
+        int (*register_buffers)(struct ring *ring, void *buffers, unsigned entries, unsigned group);
+
         /* A descriptor that is readable while wait() would report something. */
         int (*descriptor)(const struct ring *ring);
 

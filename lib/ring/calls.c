@@ -80,7 +80,7 @@ static enum call_outcome try_poll(struct op *op)
 /* What lib/io never asks for: links, registered files, multishot. */
 static bool is_supported(const struct io_uring_sqe *sqe)
 {
-        if (sqe->flags & ~(1U << IOSQE_ASYNC_BIT))
+        if (sqe->flags & ~(1U << IOSQE_ASYNC_BIT | 1U << IOSQE_BUFFER_SELECT_BIT))
                 return false;
         switch (sqe->opcode) {
         case IORING_OP_ACCEPT:

@@ -109,7 +109,7 @@ static void deliver(struct ring *ring, struct epoll *epoll)
                 list_del(&op->link);
                 if (call_progress(op)->place == PLACE_CLOSE)
                         call_close(op);
-                ring_complete(ring, op->sqe.user_data, op->res, 0);
+                ring_complete(ring, op->sqe.user_data, op->res, op->flags);
         }
 }
 

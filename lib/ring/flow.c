@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "ring/buffers.h"
 #include "ring/calls.h"
 #include "ring/epoll.h"
 #include "ring/ring.h"
@@ -45,6 +46,33 @@ static void fail_all(struct epoll *epoll, struct ouro_list *ops, int32_t result)
                 list_del(&op->link);
                 put_failed(epoll, op, result);
         }
+}
+
+/* Of one that lets a buffer be chosen: only while it is tried, so that waiting costs none. */
+static enum call_outcome try_with_buffer(struct epoll *epoll, struct op *op)
+{
+        struct buffers *buffers = epoll->ring->buffers;
+        int id = buffers_take(buffers);
+        enum call_outcome outcome;
+
+        if (id < 0) {
+                op->res = id;
+                return CALL_DONE;
+        }
+        op->sqe.addr = (uintptr_t)buffer_at(buffers, (unsigned)id);
+        outcome = call_try(op, epoll->ring->quiet_writes);
+        if (outcome == CALL_DONE)
+                op->flags = IORING_CQE_F_BUFFER | (unsigned)id << IORING_CQE_BUFFER_SHIFT;
+        else
+                buffers_put(buffers, (unsigned)id);
+        return outcome;
+}
+
+static enum call_outcome try_op(struct epoll *epoll, struct op *op)
+{
+        if (unlikely(op->sqe.flags & IOSQE_BUFFER_SELECT))
+                return try_with_buffer(epoll, op);
+        return call_try(op, epoll->ring->quiet_writes);
 }
 
 /* ---- waiting for a descriptor ---- */
@@ -154,7 +182,7 @@ static void try_waiting(struct epoll *epoll, struct watch *watch, uint32_t event
 
                 if ((call_turn(op) & nothing_left) || !(concerns_all || call_progress(op)->events & events))
                         continue;
-                outcome = call_try(op, epoll->ring->quiet_writes);
+                outcome = try_op(epoll, op);
                 if (outcome == CALL_WAIT) {
                         nothing_left |= call_turn(op);
                         continue;
@@ -275,6 +303,7 @@ static bool is_own(const struct epoll *epoll, int fd)
 void flow_begin(struct epoll *epoll, struct op *op)
 {
         call_begin(op);
+        op->flags = 0;
         if (op->sqe.opcode == IORING_OP_CLOSE && is_own(epoll, op->sqe.fd)) {
                 put_failed(epoll, op, -EBADF);
                 return;
@@ -286,7 +315,7 @@ void flow_begin(struct epoll *epoll, struct op *op)
         else if (position_is_busy(epoll, op))
                 give(epoll, op, false);
         else
-                advance(epoll, op, call_try(op, epoll->ring->quiet_writes));
+                advance(epoll, op, try_op(epoll, op));
 }
 
 static void cancel_helped(struct epoll *epoll, struct op *op)
@@ -336,6 +365,6 @@ void flow_later(struct epoll *epoll)
                 struct op *op = container_of(due.next, struct op, link);
 
                 list_del(&op->link);
-                advance(epoll, op, call_try(op, epoll->ring->quiet_writes));
+                advance(epoll, op, try_op(epoll, op));
         }
 }

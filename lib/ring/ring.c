@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/sys.h"
+#include "ring/buffers.h"
 #include "ring/ring.h"
 
 enum {
@@ -28,6 +29,8 @@ int ring_open(struct ring *ring, struct sched *sched, const struct backend *back
         ring->backend = backend;
         ring->kernel = config->kernel;
         ring->without = config->without;
+        ring->recv_buffers = config->recv_buffers;
+        ring->recv_buffer_bytes = config->recv_buffer_bytes;
         list_init(&ring->pending);
         list_init(&ring->cancels);
         list_init(&ring->closers);
@@ -42,6 +45,8 @@ int ring_open(struct ring *ring, struct sched *sched, const struct backend *back
 void ring_close(struct ring *ring)
 {
         ring->backend->close(ring);
+        if (ring->buffers)
+                buffers_close(ring->buffers);
         mem_free(ring->slots, ring->slots_len * sizeof *ring->slots);
         mem_free(ring->fds, ring->fds_len * sizeof *ring->fds);
         ring->sched->ring = NULL;
@@ -279,6 +284,9 @@ void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t 
 {
         struct op *op = ring_find(ring, user_data);
 
+        if (unlikely(flags & IORING_CQE_F_BUFFER))
+                buffers_delivered(ring->buffers, flags >> IORING_CQE_BUFFER_SHIFT, op ? op->sqe.fd : -1,
+                                  op ? res : 0);
         if (unlikely(!op)) {
                 ring->stale++;
                 return;

@@ -39,8 +39,11 @@ struct ring {
         const struct backend *backend;
         void *impl; /* the backend's own */
         struct sched *sched;
-        unsigned kernel;  /* OURO_KERNEL(): what the probe may use */
-        unsigned without; /* OURO_WITHOUT_...: fast paths that are not taken */
+        unsigned kernel;         /* OURO_KERNEL(): what the probe may use */
+        unsigned without;        /* OURO_WITHOUT_...: fast paths that are not taken */
+        struct buffers *buffers; /* to receive into; NULL: nobody has asked for one yet */
+        unsigned recv_buffers;   /* how many, and how large: 0 for the default */
+        size_t recv_buffer_bytes;
         struct ring_slot *slots;
         uint32_t slots_len;
         uint32_t free_slot; /* first of the list; slots_len: none */

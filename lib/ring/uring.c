@@ -149,7 +149,7 @@ static void tell_written(struct ring *ring, const struct io_uring_cqe *cqe)
 {
         const struct op *op = ring_find(ring, cqe->user_data);
 
-        if (!op || cqe->res < 0)
+        if (!op || cqe->res < 0 || (op->sqe.flags & IOSQE_BUFFER_SELECT))
                 return;
         if (op->sqe.opcode == IORING_OP_RECV || op->sqe.opcode == IORING_OP_READ)
                 sanitize_defined((void *)(uintptr_t)op->sqe.addr, (size_t)cqe->res);
@@ -260,6 +260,17 @@ static void has_woken(struct ring *ring, struct op *op)
         (void)op;
         if (!uring->closing)
                 check(listen_for_wake(ring) == 0); /* the slot it had is free */
+}
+
+/* ---- buffers ---- */
+
+static int uring_register_buffers(struct ring *ring, void *buffers, unsigned entries, unsigned group)
+{
+        struct uring *uring = ring->impl;
+        struct io_uring_buf_reg reg = {
+                .ring_addr = (uintptr_t)buffers, .ring_entries = entries, .bgid = (uint16_t)group};
+
+        return io_uring_register_buf_ring(&uring->ring, &reg, 0);
 }
 
 /* ---- polled by somebody else ---- */
@@ -483,6 +494,7 @@ const struct backend backend_uring = {
         .cancel = uring_cancel,
         .wait = uring_wait,
         .wake = uring_wake,
+        .register_buffers = uring_register_buffers,
         .descriptor = uring_descriptor,
         .rest = uring_rest,
 };

@@ -279,9 +279,9 @@ size_t leaks_find(char *text, size_t text_bytes)
         static const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
         size_t found = 0;
 
-        flush_thread_stacks();
         for (int i = 0; i < TRIES; i++) {
                 text[0] = '\0';
+                flush_thread_stacks(); /* each time: a thread may have ended since */
                 look(&after);
                 found = compare(text, text_bytes);
                 if (found == 0)

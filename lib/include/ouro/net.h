@@ -308,19 +308,19 @@ OURO_API ssize_t ouro_recv_datagrams(int fd, struct ouro_datagram *datagrams, si
  * @domain: AF_UNIX
  * @type: SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET; SOCK_CLOEXEC is added
  * @protocol: usually 0
- * @ret_fds: both of them
+ * @ret_fds: two of them
  *
  * Returns: 0, -EINVAL (NULL), or an errno of socketpair(2).
  */
-OURO_API int ouro_socketpair(int domain, int type, int protocol, int ret_fds[2]);
+OURO_API int ouro_socketpair(int domain, int type, int protocol, int *ret_fds);
 
 /**
  * ouro_pipe - a pipe, see pipe2(2). Never waits.
- * @ret_fds: its end to read from, and its end to write to; close-on-exec
+ * @ret_fds: two: its end to read from, and its end to write to; close-on-exec
  *
  * Returns: 0, -EINVAL (NULL), -EMFILE or -ENFILE.
  */
-OURO_API int ouro_pipe(int ret_fds[2]);
+OURO_API int ouro_pipe(int *ret_fds);
 
 /* Who is at the other end of a local socket, as it was when they connected. */
 struct ouro_credentials {
