@@ -96,7 +96,9 @@ static int tls_wait(void *self)
                 ouro_mutex_unlock(&tls->reading_lock);
                 ouro_condition_notify_all(&tls->progress);
         }
-        return error > 0 || error == -ENODATA ? 0 : error;
+        if (error >= 0 || error == -ENODATA)
+                return 0;
+        return tls->closing ? error : tls_failed_below(tls, error);
 }
 
 /* ---- writing ---- */

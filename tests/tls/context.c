@@ -51,7 +51,8 @@ Test(tls_context, works_without_a_loop)
 Test(tls_context, misuse_is_told)
 {
         struct ouro_tls_context_options options = {.size = 0};
-        const struct ouro_tls_identity two[2] = {identity_of(&server_certificate), identity_of(&server_certificate)};
+        const struct ouro_tls_identity two[2] = {identity_of(&server_certificate),
+                                                 identity_of(&server_certificate)};
         ouro_tls_context *context = NULL;
 
         EQ(ouro_tls_context_open(&options, &context), -EINVAL);
@@ -121,7 +122,8 @@ Test(tls_context, protocols_versions_and_ciphers_that_cannot_be)
 Test(tls_context, files_that_cannot_be_read)
 {
         struct ouro_tls_context_options options = client_options();
-        struct ouro_tls_identity identity = {.chain_file = "/nonexistent/chain.pem", .key_file = "/nonexistent"};
+        struct ouro_tls_identity identity = {.chain_file = "/nonexistent/chain.pem",
+                                             .key_file = "/nonexistent"};
 
         options.ca_file = "/nonexistent/ca.pem";
         EQ(open_fails(&options), -ENOENT);
@@ -162,7 +164,8 @@ Test(tls_context, what_is_no_certificate_or_key)
         char *cut = strdup(good), *torn = NULL;
 
         cut[strlen(cut) / 2] = '\0';
-        cr_assert(asprintf(&torn, "%s-----BEGIN CERTIFICATE-----\nMIIB!\n-----END CERTIFICATE-----\n", good) > 0);
+        cr_assert(asprintf(&torn, "%s-----BEGIN CERTIFICATE-----\nMIIB!\n-----END CERTIFICATE-----\n", good) >
+                  0);
         check_pem("", key, -EBADMSG);
         check_pem("nonsense", key, -EBADMSG);
         check_pem(cut, key, -EBADMSG);
@@ -195,8 +198,8 @@ Test(tls_context, key_with_a_password_is_refused)
         char *bytes, *text;
         long len;
 
-        PEM_write_bio_PrivateKey(bio, server_certificate.key, EVP_aes_128_cbc(), (const unsigned char *)"pw", 2, NULL,
-                                 NULL);
+        PEM_write_bio_PrivateKey(bio, server_certificate.key, EVP_aes_128_cbc(), (const unsigned char *)"pw",
+                                 2, NULL, NULL);
         len = BIO_get_mem_data(bio, &bytes);
         text = strndup(bytes, (size_t)len);
         BIO_free(bio);

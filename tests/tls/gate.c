@@ -47,7 +47,8 @@ static ssize_t gate_writev(void *self, const struct iovec *iov, int count)
         n = allowed(gate, &gate->may_write, iov->iov_len, false);
         if (n <= 0)
                 return n;
-        OURO_SHIELD { /* whole or not at all */
+        OURO_SHIELD
+        { /* whole or not at all */
                 error = ouro_stream_write(gate->inner, iov->iov_base, (size_t)n);
                 if (error == 0)
                         error = ouro_stream_flush(gate->inner);

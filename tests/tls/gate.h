@@ -1,4 +1,5 @@
-/* gate.h - a stream that lets through what the test allows: so many bytes, a byte at a time, or an end too soon. */
+/* gate.h - a stream that lets through what the test allows: so many bytes, a byte at a time, or an end too
+ * soon. */
 #ifndef OURO_TESTS_TLS_GATE_H
 #define OURO_TESTS_TLS_GATE_H
 

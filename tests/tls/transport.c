@@ -144,8 +144,8 @@ IN_LOOP(tls_transport, many_small_pieces_come_as_few_records)
                 iov[i] = (struct iovec){bytes + 3 * i, i % 2 ? 6 : 0};
         ends_open(&ends, NULL, NULL);
         gate_put_on(&gate, &ends.client.below);
-        ends.client.options.stream = &(struct ouro_stream_options){.size = sizeof(struct ouro_stream_options),
-                                                                    .write_bytes = 16};
+        ends.client.options.stream =
+                &(struct ouro_stream_options){.size = sizeof(struct ouro_stream_options), .write_bytes = 16};
         ends_made(&ends);
         gate.was_written = 0;
         for (size_t i = 0; i < PIECES; i++)
@@ -154,7 +154,8 @@ IN_LOOP(tls_transport, many_small_pieces_come_as_few_records)
         EQ(ouro_stream_flush(ends.client.stream), 0);
         EQ(ouro_stream_read_exactly(ends.server.stream, got, sizeof got, NULL), 0);
         EQ(memcmp(got, bytes, sizeof got), 0);
-        cr_assert(gate.was_written < sizeof bytes + 100 * 22, "%zu", gate.was_written); /* 16 pieces a record */
+        cr_assert(gate.was_written < sizeof bytes + 100 * 22, "%zu",
+                  gate.was_written); /* 16 pieces a record */
         ends_close(&ends);
         return 0;
 }
@@ -246,7 +247,9 @@ IN_LOOP(tls_transport, broken_records_are_told_to_both_ends)
 
         ends_open(&ends, NULL, NULL);
         ends_made(&ends);
-        EQ(write(ouro_stream_fd(ends.client.stream), "\x17\x03\x03\x00\x20nonsense nonsense nonsense nonse", 37), 37);
+        EQ(write(ouro_stream_fd(ends.client.stream), "\x17\x03\x03\x00\x20nonsense nonsense nonsense nonse",
+                 37),
+           37);
         EQ(ouro_stream_read(ends.server.stream, &byte, 1), -EPROTO);
         EQ(ouro_stream_write(ends.server.stream, "x", 1), 0); /* kept back */
         EQ(ouro_stream_flush(ends.server.stream), -EPROTO);
@@ -443,8 +446,8 @@ static void send_in_small_records(ouro_tls_context *context)
         SSL_CTX_set_max_send_fragment(context->settings->ssl_ctx, 512);
 }
 
-/* The server's tickets hold the client's certificate: more than a record. The client has read all but the last
- * bytes of them, and then it writes. */
+/* The server's tickets hold the client's certificate: more than a record. The client has read all but the
+ * last bytes of them, and then it writes. */
 static void begin_with_half_a_ticket(struct ends *ends, struct gate *gate)
 {
         struct ouro_tls_context_options trust = client_options(), options = server_options();
