@@ -10,18 +10,16 @@ import argparse
 import json
 import os
 import platform
-import re
 import resource
-import statistics
-import subprocess
 import sys
-import time
 
-from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated, row, spread
+from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated
+from run_echo import run_echoes, run_idle
 from run_peers import add_peer_rows, peer_round
 from run_pools import run_pools
+from run_http import run_http
+from run_resp import run_resp
 
-SERVER_CORE, LOAD_CORE = 0, 1
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # program, the numbers it prints: name, text, target as a limit on the ratio or on the value
@@ -64,6 +62,10 @@ TASKS = [
     ("loops", [
         ("one_loop", "a CPU-bound mix of tasks: one loop over two", ("ratio", AT_LEAST, 1.9)),
     ]),
+    ("relay", [
+        ("relay", "1 MiB relayed between TCP connections", ("ratio", AT_MOST, 1.11)),
+        ("relay_cpu", "the same, CPU of the relay", None),
+    ]),
     ("sleepers", [
         ("sleepers_create", "1,000,000 sleepers: create", ("value", AT_MOST, 100)),
         ("sleepers_cold", "1,000,000 sleepers: life less sleep, cold", ("ratio", AT_MOST, 1.3)),
@@ -71,21 +73,6 @@ TASKS = [
         ("sleepers_memory", "1,000,000 sleepers: bytes each", ("value", AT_MOST, 4450)),
     ]),
 ]
-
-# What an echo row compares: key of the load's line, text, unit, target at 50 connections over TCP, aim over TCP
-ECHO_OF_RAW = [
-    ("server_cpu_us", "CPU per request", "us", ("ratio", AT_MOST, 1.05), ("ratio", AT_MOST, 1.03)),
-    ("rps", "requests/s", "/s", None, None),
-    ("p99_us", "p99", "us", None, None),
-    ("p999_us", "p99.9", "us", None, ("ratio", AT_MOST, 1.03)),
-]
-ECHO_OF_LIBUV = [
-    ("server_cpu_us", "CPU per request", "us", ("ratio", AT_MOST, 0.88), ("ratio", AT_MOST, 0.85)),
-    ("rps", "requests/s", "/s", None, ("ratio", AT_LEAST, 1.15)),
-]
-
-RAW_SERVERS = ["raw oneshot", "raw pollfirst", "raw multishot"]
-SERVERS = ["ouro", *RAW_SERVERS, "libuv"]
 
 
 # ---- tasks: the reference is measured inside the program --------------------------------------------------
@@ -109,93 +96,6 @@ def run_tasks(bench):
         for number in numbers:
             add_row(bench, *number, None)
     add_peer_rows(bench)
-
-
-# ---- echo -------------------------------------------------------------------------------------------------
-
-def server_command(bench, server):
-    if server.startswith("raw "):
-        return [bench.path("echo_raw"), server.split()[1]]
-    return [bench.path("echo_uv" if server == "libuv" else "echo_ouro")]
-
-
-def echo_once(bench, server, kind, connections, seconds):
-    """One server and one load on it: the fields of the load's line, or None."""
-    # The kernel frees a ring's sockets a while after its process has ended: a fresh name each time.
-    address = "tcp:127.0.0.1:0" if kind == "tcp" else f"unix:@ouro-bench-{os.getpid()}-{time.monotonic_ns()}"
-    command = [*server_command(bench, server), address, str(SERVER_CORE)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            ready = re.fullmatch(r"ready (\S+)\n", process.stdout.readline())
-            if ready is None:
-                bench.fail(server, "did not start")
-                return None
-            lines = bench.run("echo_load", ready.group(1), "--connections", str(connections),
-                              "--seconds", str(seconds), "--warmup", "0.4",
-                              "--pid", str(process.pid), "--core", str(LOAD_CORE))
-            return lines.get("echo")
-        finally:
-            process.terminate()
-
-
-def run_echo(bench, kind, connections, rounds):
-    """All servers, interleaved: {server: [fields of each round]}, rounds in which one failed left out."""
-    servers = [server for server in SERVERS if os.access(server_command(bench, server)[0], os.X_OK)]
-    results = {server: [] for server in servers}
-    for turn in range(rounds):
-        note(f"echo over {kind}, {connections} connections, round {turn + 1} of {rounds}")
-        this_round = {}
-        for server in rotated(servers, turn):
-            this_round[server] = echo_once(bench, server, kind, connections, 1 if bench.quick else 2)
-        if all(this_round.values()):
-            for server in servers:
-                results[server].append(this_round[server])
-    return results
-
-
-def median_of(fields, key):
-    return statistics.median(sample[key] for sample in fields)
-
-
-def add_echo_rows(bench, where, results, reference, comparisons, with_target, with_aim):
-    label = reference if reference == "libuv" else f"{reference} (floor)"
-    for key, text, unit, target, aim in comparisons:
-        ours = [sample[key] for sample in results["ouro"]]
-        theirs = [sample[key] for sample in results[reference]]
-        target, aim = target if with_target else None, aim if with_aim else None
-        row(bench, f"{where}: {text}", unit, statistics.median(ours), statistics.median(theirs), label,
-            [a / b for a, b in zip(ours, theirs)], target, aim)
-
-
-def print_servers(where, results):
-    print(f"\n{where}")
-    print(f"  {'server':<15}{'req/s':>10}{'p50 us':>9}{'p99 us':>9}{'p99.9 us':>10}{'CPU us/req':>12}"
-          f"{'quartiles':>15}{'starved':>9}")
-    for server, fields in results.items():
-        low, high = spread([sample["server_cpu_us"] for sample in fields])
-        print(f"  {server:<15}{median_of(fields, 'rps'):>10,.0f}{median_of(fields, 'p50_us'):>9.0f}"
-              f"{median_of(fields, 'p99_us'):>9.0f}{median_of(fields, 'p999_us'):>10.0f}"
-              f"{median_of(fields, 'server_cpu_us'):>12.2f}{f'{low:.2f}-{high:.2f}':>15}"
-              f"{max(sample['starved'] for sample in fields):>9.0f}", flush=True)
-
-
-def run_echoes(bench):
-    for kind in ("tcp", "unix"):
-        for connections, usual, quick in ((50, 9, 3), (200, 5, 1), (1000, 5, 1)):
-            where = f"echo {kind} {connections}"
-            if not bench.wants("echo", where, where.replace(" ", "_")):
-                continue
-            results = run_echo(bench, kind, connections, bench.rounds_of(usual, quick))
-            bench.samples[where] = results
-            if not all(results.values()):
-                bench.fail(where, "no round in which every server answered")
-                continue
-            print_servers(where, results)
-            floor = min(RAW_SERVERS, key=lambda server: median_of(results[server], "server_cpu_us"))
-            tcp, tcp_50 = kind == "tcp", kind == "tcp" and connections == 50
-            add_echo_rows(bench, where, results, floor, ECHO_OF_RAW, tcp_50, tcp)
-            if "libuv" in results:
-                add_echo_rows(bench, where, results, "libuv", ECHO_OF_LIBUV, tcp_50, tcp_50)
 
 
 # ---- the whole --------------------------------------------------------------------------------------------
@@ -245,6 +145,9 @@ def main():
     run_tasks(bench)
     run_pools(bench)
     run_echoes(bench)
+    run_idle(bench)
+    run_resp(bench)
+    run_http(bench)
     print_table(bench.rows)
     if bench.json_file:
         with open(bench.json_file, "w", encoding="utf-8") as out:

@@ -13,8 +13,14 @@ cd "$(dirname "$0")/.."
 # What a bare Debian 12 lacks. gcc, g++ and clang: every one of them must accept the header and the library.
 build_packages='gcc libc6-dev meson ninja-build pkg-config python3 liburing-dev'
 tool_packages='libjemalloc-dev libjson-c-dev zlib1g-dev'
-test_packages='g++ clang lld libcriterion-dev groff-base valgrind gdb libcurl4-openssl-dev libc-ares-dev libuv1-dev libssl-dev openssl curl'
+test_packages='g++ clang lld libcriterion-dev groff-base valgrind gdb libcurl4-openssl-dev libc-ares-dev libuv1-dev'
+test_packages="$test_packages libssl-dev openssl curl"
+test_packages="$test_packages libhiredis-dev uthash-dev redis-tools"
+test_packages="$test_packages libhttp-parser-dev wrk chromium"
 bench_packages='libuv1-dev g++ golang-go cargo rustc librust-tokio-dev libboost-fiber-dev'
+bench_packages="$bench_packages libhiredis-dev uthash-dev redis-tools"
+bench_packages="$bench_packages libhttp-parser-dev wrk"
+service_packages='nginx-light redis-server' # peers: run by the benchmarks themselves, on ports of their own
 format_packages='clang-format-14'
 
 fail()
@@ -30,6 +36,31 @@ as_root()
         else
                 command -v sudo >/dev/null || fail "not root, and there is no sudo; run as root: $*"
                 sudo "$@"
+        fi
+}
+
+# Of services: Debian would start them at once, and again at each boot. While policy-rc.d says no it does not,
+# and what was there before is not touched.
+install_services()
+{
+        policy=/usr/sbin/policy-rc.d
+        command -v dpkg-query >/dev/null || return 0
+        if [ ! -e $policy ]; then
+                printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+                as_root chmod 755 $policy
+                trap 'as_root rm -f $policy' EXIT
+        fi
+        fresh=
+        for package in "$@"; do
+                [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || :)" = installed ] ||
+                        fresh="$fresh $package"
+        done
+        # shellcheck disable=SC2086 # a list of names
+        install_missing $fresh
+        if command -v systemctl >/dev/null; then
+                for package in $fresh; do
+                        as_root systemctl disable "${package%-light}" >/dev/null 2>&1 || :
+                done
         fi
 }
 
@@ -139,6 +170,8 @@ command_bench()
 {
         # shellcheck disable=SC2086
         install_missing $build_packages $tool_packages $bench_packages
+        # shellcheck disable=SC2086
+        (install_services $service_packages)
         build build -Dbench=enabled
         [ -f bench/run.sh ] || fail 'there is no bench/run.sh'
         exec sh bench/run.sh "$@"

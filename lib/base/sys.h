@@ -17,4 +17,15 @@
                 sys_result_;                                                                                 \
         })
 
+/* A signal meanwhile is no answer. */
+#define sys_retry(call)                                                                                      \
+        __extension__({                                                                                      \
+                __typeof__(call) sys_retried_;                                                               \
+                                                                                                             \
+                do                                                                                           \
+                        sys_retried_ = sys_result(call);                                                     \
+                while (sys_retried_ == -EINTR);                                                              \
+                sys_retried_;                                                                                \
+        })
+
 #endif

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -185,18 +186,24 @@ static inline void sanitize_defined(void *base, size_t bytes)
         (void)base, (void)bytes;
 }
 
-/* The same of a message: its vectors hold bytes, in order; its address and control data are whole. */
+/* The same of a vector, which holds bytes in order. */
+static inline void sanitize_vector_defined(const struct iovec *iov, size_t n, size_t bytes)
+{
+        for (size_t i = 0; i < n && bytes > 0; i++) {
+                size_t part = iov[i].iov_len < bytes ? iov[i].iov_len : bytes;
+
+                sanitize_defined(iov[i].iov_base, part);
+                bytes -= part;
+        }
+}
+
+/* The same of a message; its address and control data are whole. */
 static inline void sanitize_message_defined(struct msghdr *message, size_t bytes)
 {
         sanitize_defined(message, sizeof *message);
         sanitize_defined(message->msg_name, message->msg_namelen);
         sanitize_defined(message->msg_control, message->msg_controllen);
-        for (size_t i = 0; i < message->msg_iovlen && bytes > 0; i++) {
-                size_t part = message->msg_iov[i].iov_len < bytes ? message->msg_iov[i].iov_len : bytes;
-
-                sanitize_defined(message->msg_iov[i].iov_base, part);
-                bytes -= part;
-        }
+        sanitize_vector_defined(message->msg_iov, message->msg_iovlen, bytes);
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "io/file.h"
 #include "ring/op.h"
 #include "ring/ring.h"
 
@@ -16,17 +17,17 @@ static unsigned clamp(size_t len)
         return len < MOST_BYTES ? (unsigned)len : MOST_BYTES;
 }
 
-static int open_with(int dirfd, const char *path, int flags, mode_t mode, unsigned sqe_flags)
+static int carry_out(const struct io_uring_sqe *entry, unsigned sqe_flags)
 {
         struct op op;
 
-        io_uring_prep_openat(op_begin(&op), dirfd, path, flags | O_CLOEXEC, mode);
+        *op_begin(&op) = *entry;
         op.sqe.flags = (__u8)sqe_flags;
         return (int)op_wait(&op);
 }
 
 /* What a FIFO answers to an open that does not wait for its other end, as io_uring's first try. */
-static bool has_not_waited(int result, int flags)
+static bool has_not_waited(int result, uint64_t flags)
 {
         struct stat st;
 
@@ -37,19 +38,26 @@ static bool has_not_waited(int result, int flags)
         return (flags & O_ACCMODE) == O_RDONLY && sys_result(fstat(result, &st)) == 0 && S_ISFIFO(st.st_mode);
 }
 
-int ouro_openat(int dirfd, const char *path, int flags, mode_t mode)
+int file_open(const struct io_uring_sqe *entry, uint64_t flags)
 {
-        int fd, waited;
+        int fd = carry_out(entry, 0), waited;
 
-        if (!path)
-                return -EINVAL;
-        fd = open_with(dirfd, path, flags, mode, 0);
         if (likely(fd < 0 && fd != -ENXIO) || likely(!has_not_waited(fd, flags)))
                 return fd;
-        waited = open_with(dirfd, path, flags, mode, IOSQE_ASYNC);
+        waited = carry_out(entry, IOSQE_ASYNC);
         if (fd >= 0)
                 (void)sys_result(close(fd)); /* only now: a writer that it has let in must not find nobody */
         return waited;
+}
+
+int ouro_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+        struct io_uring_sqe entry = {0};
+
+        if (!path)
+                return -EINVAL;
+        io_uring_prep_openat(&entry, dirfd, path, flags | O_CLOEXEC, mode);
+        return file_open(&entry, (unsigned)flags);
 }
 
 int ouro_open(const char *path, int flags, mode_t mode)
@@ -99,7 +107,7 @@ static bool is_file(struct ring *ring, int fd)
 /* io_uring leaves the position where it was when O_DIRECT's bytes come later, and when a write ends short
  * because the disk is full: the next transfer would meet the same bytes again, and a file that is written
  * over and over looks complete. So it is looked at before and after. Less than zero: no need. */
-static off_t position_before(int fd)
+off_t file_position_before(int fd)
 {
         struct sched *sched = sched_current;
 
@@ -108,7 +116,7 @@ static off_t position_before(int fd)
         return sys_result(lseek(fd, 0, SEEK_CUR));
 }
 
-static ssize_t mend_position(int fd, off_t before, ssize_t moved)
+ssize_t file_mend_position(int fd, off_t before, ssize_t moved)
 {
         if (before >= 0 && moved > 0 && sys_result(lseek(fd, 0, SEEK_CUR)) == before)
                 (void)sys_result(lseek(fd, before + moved, SEEK_SET));
@@ -117,21 +125,21 @@ static ssize_t mend_position(int fd, off_t before, ssize_t moved)
 
 ssize_t ouro_read(int fd, void *buf, size_t len)
 {
-        off_t before = position_before(fd);
+        off_t before = file_position_before(fd);
 
-        return mend_position(fd, before, read_at(fd, buf, len, (__u64)-1));
+        return file_mend_position(fd, before, read_at(fd, buf, len, (__u64)-1));
 }
 
 ssize_t ouro_write(int fd, const void *buf, size_t len)
 {
-        off_t before = position_before(fd);
+        off_t before = file_position_before(fd);
 
-        return mend_position(fd, before, write_at(fd, buf, len, (__u64)-1));
+        return file_mend_position(fd, before, write_at(fd, buf, len, (__u64)-1));
 }
 
 /* io_uring passes over an offset where there is no position, and reads or writes all the same. Asked once for
  * each descriptor. */
-static int refuse_offset(int fd, off_t offset)
+int file_refuse_offset(int fd, off_t offset)
 {
         uint32_t *word;
         off_t position;
@@ -156,14 +164,14 @@ static int refuse_offset(int fd, off_t offset)
 
 ssize_t ouro_pread(int fd, void *buf, size_t len, off_t offset)
 {
-        int error = refuse_offset(fd, offset);
+        int error = file_refuse_offset(fd, offset);
 
         return unlikely(error < 0) ? error : read_at(fd, buf, len, (__u64)offset);
 }
 
 ssize_t ouro_pwrite(int fd, const void *buf, size_t len, off_t offset)
 {
-        int error = refuse_offset(fd, offset);
+        int error = file_refuse_offset(fd, offset);
 
         return unlikely(error < 0) ? error : write_at(fd, buf, len, (__u64)offset);
 }

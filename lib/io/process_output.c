@@ -149,9 +149,10 @@ static intptr_t writes(void *arg)
         struct exchange *exchange = arg;
         int error = ouro_write_all(exchange->in, exchange->options.input, exchange->options.input_len, NULL);
 
-        ouro_process_close_fd(exchange->first, 0);
         if (error == -EPIPE || (error == -ECANCELED && exchange->exited))
-                return 0; /* it did not want it */
+                error = 0; /* it did not want it */
+        if (error == 0)
+                ouro_process_close_fd(exchange->first, 0);
         return error;
 }
 
@@ -238,7 +239,8 @@ int output_exchange(struct ouro_process *first, struct ouro_process *last,
         process_enter(first);
         process_enter(last);
         error = run_members(&exchange);
-        close_pipes(&exchange);
+        if (error == 0) /* else it may still have something to say, and a broken pipe would kill it */
+                close_pipes(&exchange);
         process_leave(last);
         process_leave(first);
         if (error == 0) {

@@ -112,6 +112,15 @@ static int open_null(struct spawn *spawn, int number)
         return 0;
 }
 
+/* Where stdin is closed, its number may be that of anything, the loop's own ring say, which is closed on
+ * exec. */
+static bool is_inherited(int number)
+{
+        int flags = sys_result(fcntl(number, F_GETFD));
+
+        return flags >= 0 && !(flags & FD_CLOEXEC);
+}
+
 static int lead(struct spawn *spawn, int number, const struct ouro_stdio *stdio)
 {
         bool closed;
@@ -130,7 +139,7 @@ static int lead(struct spawn *spawn, int number, const struct ouro_stdio *stdio)
         case OURO_STDIO_INHERIT:
                 break;
         }
-        closed = spawn->terminal < 0 && sys_result(fcntl(number, F_GETFD)) < 0;
+        closed = spawn->terminal < 0 && !is_inherited(number);
         spawn->theirs[number] = spawn->terminal >= 0 ? spawn->terminal : closed ? -1 : number;
         return 0;
 }
@@ -274,7 +283,7 @@ static int start(struct spawn *spawn)
 {
         if (spawn->birth.parent_death_signal)
                 return birth_give(&spawn->birth);
-        return (int)give_birth(&spawn->birth);
+        return (int)op_call(give_birth, &spawn->birth);
 }
 
 static int carry_out(struct spawn *spawn, struct sched *sched)

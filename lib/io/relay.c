@@ -4,6 +4,7 @@
  * either may be closed meanwhile. It works by the reader's buffer until that comes full; then, where both are
  * descriptors, through a pipe. */
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,9 +14,12 @@
 #include "task/task.h"
 
 enum {
-        BULK_BYTES = 16384,  /* in one read: a pipe pays */
-        PIPE_BYTES = 262144, /* of each pipe, if the system lets us */
+        BULK_BYTES = 16384,   /* in one read: a pipe pays */
+        PIPE_BYTES = 1048576, /* of each pipe, if the system lets us */
+        LARGE_PIPES = 16, /* so many of them at a time: what all pipes of a user have together is limited */
 };
+
+static atomic_uint large_pipes; /* of this process */
 
 struct relay;
 
@@ -27,6 +31,7 @@ struct direction {
         int error;
         int pipe[2]; /* -1: none */
         bool spliced;
+        bool large; /* the pipe is one of the large ones */
         bool reads; /* it is inside */
         bool writes;
 };
@@ -77,7 +82,11 @@ static bool open_pipe(struct direction *direction)
                 direction->spliced = false;
                 return false;
         }
-        (void)sys_result(fcntl(direction->pipe[1], F_SETPIPE_SZ, PIPE_BYTES));
+        direction->large = atomic_fetch_add(&large_pipes, 1) < LARGE_PIPES;
+        if (!direction->large)
+                atomic_fetch_sub(&large_pipes, 1);
+        else
+                (void)sys_result(fcntl(direction->pipe[1], F_SETPIPE_SZ, PIPE_BYTES));
         return true;
 }
 
@@ -138,6 +147,9 @@ static ssize_t pass_spliced(struct direction *direction, bool *ret_read)
 
 static void close_pipe(struct direction *direction)
 {
+        if (direction->large)
+                atomic_fetch_sub(&large_pipes, 1);
+        direction->large = false;
         for (int i = 0; i < 2; i++) {
                 if (direction->pipe[i] >= 0)
                         (void)ouro_close(direction->pipe[i]);

@@ -11,6 +11,7 @@
 
 #include <sys/un.h>
 
+#include "io/acceptor.h"
 #include "sync/sync.h"
 #include "task/task.h"
 
@@ -24,6 +25,8 @@ struct connection {
 
 struct listener {
         struct ouro_server *server;
+        struct acceptor acceptor; /* where the kernel may accept before there is somebody who asks */
+        bool ahead;               /* it may, and acceptor is open */
         struct connection *spare; /* for the next one: nothing is accepted that there is no memory for */
         int64_t back_off_ns;
         unsigned errors;                       /* in a row */

@@ -1,6 +1,9 @@
 /* serve_accept.c - the task that accepts from one listening socket: within the server's limits, and without
  * haste where descriptors or memory are short.
  *
+ * Without a bound on connections the kernel accepts ahead of us, by a multishot; with one, what has been
+ * accepted and may not be served yet would hold descriptors, and so they are accepted one by one.
+ *
  * What a connection needs in memory is there before it is accepted. So one that has been accepted is served,
  * also by an acceptor that has just been cancelled. */
 #include <errno.h>
@@ -122,15 +125,44 @@ static int fails(struct listener *listener, int error)
         return ++listener->errors < ERRORS_IN_A_ROW ? 0 : back_off(listener);
 }
 
+static bool has_spare(struct listener *listener)
+{
+        if (!listener->spare)
+                listener->spare = mem_calloc(sizeof *listener->spare);
+        return listener->spare != NULL;
+}
+
+static int next_connection(struct listener *listener)
+{
+        return listener->ahead ? acceptor_next(&listener->acceptor) : ouro_accept(listener->fd, NULL, NULL);
+}
+
 /* One connection, or one error. */
 static int accept_one(struct listener *listener)
 {
-        int fd;
+        int fd = has_spare(listener) ? next_connection(listener) : -ENOMEM;
 
-        if (!listener->spare)
-                listener->spare = mem_calloc(sizeof *listener->spare);
-        fd = listener->spare ? ouro_accept(listener->fd, NULL, NULL) : -ENOMEM;
         return fd >= 0 ? take(listener, fd) : fails(listener, fd);
+}
+
+static void begin(struct listener *listener)
+{
+        if (listener->server->most == SIZE_MAX)
+                listener->ahead = acceptor_open(&listener->acceptor, listener->fd) == 0;
+}
+
+/* Those that the kernel has accepted already are served. */
+static void end(struct listener *listener)
+{
+        if (!listener->ahead)
+                return;
+        OURO_SHIELD
+        {
+                while (listener->acceptor.queued > 0 && has_spare(listener))
+                        take(listener, acceptor_next(&listener->acceptor));
+        }
+        acceptor_close(&listener->acceptor);
+        listener->ahead = false;
 }
 
 intptr_t serve_accept(void *arg)
@@ -139,12 +171,14 @@ intptr_t serve_accept(void *arg)
         struct ouro_server *server = listener->server;
         int error = 0;
 
+        begin(listener);
         while (error == 0 && !server->stopping) {
                 if (server->options.when_full == OURO_SERVE_WAIT)
                         error = await_room(server);
                 if (error == 0)
                         error = accept_one(listener);
         }
+        end(listener);
         if (error < 0 && error != -ECANCELED && error != -ETIME)
                 serve_stop(server, error);
         return 0;

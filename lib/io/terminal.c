@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/options.h"
 #include "base/sys.h"
 #include "io/process.h"
 #include "ring/op.h"
@@ -22,6 +23,18 @@ struct ouro_terminal_state {
         struct termios before;
         int fd;
 };
+
+/* ---- standard streams ---- */
+
+int ouro_standard_stream(const struct ouro_stream_options *options, ouro_stream **ret_stream)
+{
+        struct ouro_stream_options how = OURO_STREAM_OPTIONS_INIT;
+
+        if (options && options_read(&how, sizeof how, options) < 0)
+                return -EINVAL;
+        how.borrowed = true;
+        return ouro_stream_open_two(STDIN_FILENO, STDOUT_FILENO, &how, ret_stream);
+}
 
 /* ---- what it is ---- */
 

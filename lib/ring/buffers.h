@@ -24,7 +24,8 @@ enum { BUFFER_GROUP = 1 }; /* the only one */
 struct buffer_note {
         uint32_t generation; /* goes up when it is given back */
         int fd;              /* of a held one: what it was received from */
-        uint32_t next_free;
+        uint32_t next_free;  /* of a held one: the next in whatever queue its holder has */
+        uint32_t len;        /* of a held one, likewise */
         bool held;
 };
 

@@ -109,7 +109,9 @@ enum call_outcome call_try(struct op *op, bool quiet)
         case IORING_OP_SENDMSG:
                 return try_transfer(op);
         case IORING_OP_READ:
+        case IORING_OP_READV:
         case IORING_OP_WRITE:
+        case IORING_OP_WRITEV:
                 return try_rw(op, quiet);
         case IORING_OP_ACCEPT:
                 return try_accept(op);
@@ -169,7 +171,7 @@ static int64_t block(struct op *op)
 
 void call_block(struct op *op, bool once)
 {
-        bool rw = op->sqe.opcode == IORING_OP_READ || op->sqe.opcode == IORING_OP_WRITE;
+        bool rw = call_is_rw(op);
 
         if (rw && once && poll_now(op->sqe.fd, call_turn(op)) == 0)
                 finish(op, -EAGAIN);
@@ -185,7 +187,7 @@ void call_block_here(struct op *op, bool once)
 
         guard_enter(&guard);
         call_block(op, once);
-        guard_leave(&guard, op->sqe.opcode == IORING_OP_WRITE && op->res == -EPIPE);
+        guard_leave(&guard, call_is_rw(op) && op->res == -EPIPE);
 }
 
 enum call_outcome call_after_help(struct op *op, bool once)
@@ -216,12 +218,14 @@ unsigned call_turn(const struct op *op)
         case IORING_OP_RECVMSG:
                 return op->sqe.msg_flags & (MSG_OOB | MSG_ERRQUEUE) ? 0 : POLLIN;
         case IORING_OP_READ:
+        case IORING_OP_READV:
         case IORING_OP_ACCEPT:
                 return POLLIN;
         case IORING_OP_SEND:
         case IORING_OP_SENDMSG:
                 return has_address(op) ? 0 : POLLOUT;
         case IORING_OP_WRITE:
+        case IORING_OP_WRITEV:
                 return POLLOUT;
         default:
                 return 0;
@@ -237,6 +241,7 @@ static unsigned events_of(const struct op *op)
                         return 0; /* POLLERR comes unasked */
                 return op->sqe.msg_flags & MSG_OOB ? POLLPRI : POLLIN;
         case IORING_OP_READ:
+        case IORING_OP_READV:
         case IORING_OP_ACCEPT:
                 return POLLIN;
         case IORING_OP_POLL_ADD:

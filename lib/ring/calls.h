@@ -74,6 +74,9 @@ int32_t call_cancelled(struct op *op);
  * POLLIN, POLLOUT, or 0: it is on its own. */
 unsigned call_turn(const struct op *op);
 
+/* READ, WRITE, READV, WRITEV. */
+bool call_is_rw(const struct op *op);
+
 /* A socket whose data has no boundaries. */
 bool call_is_stream(int fd);
 

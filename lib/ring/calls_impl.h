@@ -9,16 +9,6 @@
 
 enum { TRANSFER_MAX = 0x7ffff000 }; /* the kernel moves no more at a time */
 
-#define sys_retry(call)                                                                                      \
-        __extension__({                                                                                      \
-                __typeof__(call) sys_retried_;                                                               \
-                                                                                                             \
-                do                                                                                           \
-                        sys_retried_ = sys_result(call);                                                     \
-                while (sys_retried_ == -EINTR);                                                              \
-                sys_retried_;                                                                                \
-        })
-
 static inline void *pointer(uint64_t address)
 {
         return (void *)(uintptr_t)address;
@@ -54,7 +44,7 @@ bool is_file_call(unsigned opcode);
 int64_t block_in_file_call(const struct io_uring_sqe *sqe);
 bool file_call_may_wait(const struct io_uring_sqe *sqe);
 
-/* calls_rw.c: READ, WRITE. */
+/* calls_rw.c: READ, WRITE, READV, WRITEV. */
 enum call_outcome try_rw(struct op *op, bool quiet);
 void block_in_rw(struct op *op, bool once);
 

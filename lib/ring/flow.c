@@ -77,14 +77,9 @@ static enum call_outcome try_op(struct epoll *epoll, struct op *op)
 
 /* ---- waiting for a descriptor ---- */
 
-static bool is_rw(const struct op *op)
-{
-        return op->sqe.opcode == IORING_OP_READ || op->sqe.opcode == IORING_OP_WRITE;
-}
-
 static bool is_at_position(const struct op *op)
 {
-        return is_rw(op) && op->sqe.off == UINT64_MAX;
+        return call_is_rw(op) && op->sqe.off == UINT64_MAX;
 }
 
 static void give(struct epoll *epoll, struct op *op, bool once)
@@ -111,7 +106,7 @@ static void wait_for(struct epoll *epoll, struct op *op)
         fail_all(epoll, &lost, -EBADF);
         if (result == 0) {
                 watch_put(watch, op);
-        } else if (result == -EPERM && is_rw(op)) {
+        } else if (result == -EPERM && call_is_rw(op)) {
                 give(epoll, op, false); /* a file, whose data is not in memory */
         } else if (result == -EPERM && op->sqe.opcode == IORING_OP_POLL_ADD) {
                 put_failed(epoll, op, -EINVAL); /* for something that never comes; as io_uring */

@@ -14,9 +14,24 @@
 #include "ring/opcodes.h"
 #include "ring/ring.h"
 
+/* An entry that sends without a copy completes twice: with the result, and when its buffer is free again.
+ * backend_data keeps the one until the other comes. */
+static void wake_at_notification(struct ring *ring, struct op *op)
+{
+        if (op->flags & IORING_CQE_F_MORE) {
+                op->backend_data = (uint32_t)op->res;
+                return;
+        }
+        op->res = (int32_t)(uint32_t)op->backend_data;
+        coro_wake(ring->sched, op->coro, 0);
+}
+
 static void wake_waiter(struct ring *ring, struct op *op)
 {
-        coro_wake(ring->sched, op->coro, 0);
+        if (unlikely(op->flags & (IORING_CQE_F_MORE | IORING_CQE_F_NOTIF)))
+                wake_at_notification(ring, op);
+        else
+                coro_wake(ring->sched, op->coro, 0);
 }
 
 static void cut_op(struct sched *sched, struct coro *coro, int interrupt)
@@ -80,8 +95,13 @@ static unsigned events_before(const struct op *op)
         case IORING_OP_READ:
         case IORING_OP_ACCEPT:
                 return POLLIN;
+        case IORING_OP_READV:
+                return op->sqe.rw_flags & RWF_NOWAIT ? 0 : POLLIN;
+        case IORING_OP_WRITEV:
+                return op->sqe.rw_flags & RWF_NOWAIT ? 0 : POLLOUT;
         case IORING_OP_SEND:
         case IORING_OP_SENDMSG:
+        case IORING_OP_SEND_ZC:
         case IORING_OP_WRITE:
                 return POLLOUT;
         default:

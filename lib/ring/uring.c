@@ -116,7 +116,7 @@ static bool uring_submit(struct ring *ring, struct op *op)
         if (unlikely(!sqe))
                 return false;
         *sqe = op->sqe;
-        if (sqe->opcode == IORING_OP_WRITE && ring->quiet_writes)
+        if ((sqe->opcode == IORING_OP_WRITE || sqe->opcode == IORING_OP_WRITEV) && ring->quiet_writes)
                 sqe->rw_flags |= RWF_NOSIGNAL;
         return true;
 }
@@ -153,6 +153,11 @@ static void tell_written(struct ring *ring, const struct io_uring_cqe *cqe)
                 return;
         if (op->sqe.opcode == IORING_OP_RECV || op->sqe.opcode == IORING_OP_READ)
                 sanitize_defined((void *)(uintptr_t)op->sqe.addr, (size_t)cqe->res);
+        else if (op->sqe.opcode == IORING_OP_READV)
+                sanitize_vector_defined((void *)(uintptr_t)op->sqe.addr, op->sqe.len, (size_t)cqe->res);
+        else if ((op->sqe.opcode == IORING_OP_GETXATTR || op->sqe.opcode == IORING_OP_FGETXATTR) &&
+                 op->sqe.len > 0)
+                sanitize_defined((void *)(uintptr_t)op->sqe.addr2, (size_t)cqe->res);
         else if (op->sqe.opcode == IORING_OP_STATX)
                 sanitize_defined((void *)(uintptr_t)op->sqe.off, sizeof(struct statx));
         else if (op->sqe.opcode == IORING_OP_RECVMSG)

@@ -111,7 +111,7 @@ IN_LOOP(process_output, a_byte_beyond_the_limit_is_emsgsize_and_the_process_is_g
         struct ouro_captured captured;
 
         options.limit = 10000;
-        EQ(ouro_run_command(SH("head -c 10001 /dev/zero; sleep 1000"), NULL, &options, &captured, NULL),
+        EQ(ouro_run_command(SH("head -c 10001 /dev/zero; exec sleep 1000"), NULL, &options, &captured, NULL),
            -EMSGSIZE);
         no_child_is_left();
         EQ(ouro_run_command(SH("head -c 10000 /dev/zero"), NULL, &options, &captured, NULL), 0);
@@ -241,13 +241,13 @@ static intptr_t communicates(void *process)
 IN_LOOP(process_output, communicating_that_is_cancelled_leaves_the_process_alone)
 {
         struct ouro_spawn_options options = piped();
-        ouro_process *process = begin(SH("trap '' PIPE; echo a; sleep 0.02; echo b; exit 5"), &options);
+        ouro_process *process = begin(SH("echo a; sleep 0.02; echo b; exit 5"), &options);
         ouro_task task = ouro_create_task(communicates, process);
 
         EQ(ouro_yield(), 0);
         EQ(ouro_cancel(task), 0);
         EQ(ouro_await(task), -ECANCELED);
-        EQ(ouro_process_fd(process, 1), -EBADF);
+        cr_assert(ouro_process_fd(process, 1) >= 0); /* it is not cut off */
         EQ(finish(process), 5);
         return 0;
 }

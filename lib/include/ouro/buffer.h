@@ -53,6 +53,67 @@ OURO_API ssize_t ouro_recv_buf(int fd, struct ouro_buf *ret_buf, int flags);
  */
 OURO_API int ouro_buf_release(struct ouro_buf *buf);
 
+typedef struct ouro_receiver ouro_receiver;
+
+/**
+ * ouro_receiver_open - receive from a stream socket by one request for all that will come
+ * @fd: a connected stream socket; stays the caller's, to be closed after the receiver
+ * @ret_receiver: to be closed by ouro_receiver_close()
+ *
+ * The kernel then receives before anybody asks (a multishot receive, Linux 6.17), into buffers of the loop's.
+ * It pays where a peer sends many pieces and little is done with each, for one entry serves them all; a
+ * connection of questions and answers gains nothing by it. It reads ahead a sixteenth of the loop's buffers,
+ * at most 16, then lets the peer wait. Nobody else should receive from the socket meanwhile.
+ *
+ * Where it does not work (epoll, older kernels), each call of ouro_receiver_next() is an ouro_recv_buf().
+ *
+ * Returns: 0, -EINVAL (ret_receiver is NULL), -EBADF, -ENOMEM or -EPERM. Does not wait.
+ */
+OURO_API int ouro_receiver_open(int fd, ouro_receiver **ret_receiver);
+
+/**
+ * ouro_receiver_next - the next bytes
+ * @receiver: of this loop; one task at a time
+ * @ret_buf: as of ouro_recv_buf()
+ *
+ * Returns: as ouro_recv_buf(), in the order in which the bytes came; the end stays the end; -EBUSY: another
+ * task waits; -EINVAL: an argument is NULL; -EPERM: another loop's. -EBADF: fd has been closed, and all that
+ * had been received is handed over.
+ */
+OURO_API ssize_t ouro_receiver_next(ouro_receiver *receiver, struct ouro_buf *ret_buf);
+
+/**
+ * ouro_receiver_close - stop receiving
+ * @receiver: NULL does nothing
+ *
+ * Bytes that were received and not asked for are gone, as with closing a socket. Never cut short.
+ *
+ * Returns: 0, -EPERM: another loop's; -EBUSY: a task waits in ouro_receiver_next().
+ */
+OURO_API int ouro_receiver_close(ouro_receiver *receiver);
+
+/* ---- sending without a copy --------------------------------------------------------------------- */
+
+/**
+ * ouro_send_zc - send without copying, if that is possible
+ * @fd: a socket
+ * @buf: lent until the call returns
+ * @len: at most 0x7ffff000 are sent at a time
+ * @flags: as ouro_send()
+ *
+ * The network card reads the bytes from buf itself, and the call returns when it is done with them: over TCP
+ * that is when the peer has acknowledged them. So it takes longer than ouro_send(), costs less of the CPU's
+ * time for large payloads (over loopback, where the kernel copies all the same, it only costs more), and once
+ * bytes are under way it cannot be cut short: it returns when they have arrived, or the connection has ended.
+ * ouro_send() and ouro_send_all() never do it by themselves.
+ *
+ * Where it does not work (epoll, kernels before 6.0, sockets that know no such thing, little locked memory)
+ * it is ouro_send().
+ *
+ * Returns: as ouro_send().
+ */
+OURO_API ssize_t ouro_send_zc(int fd, const void *buf, size_t len, int flags);
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif

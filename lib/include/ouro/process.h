@@ -22,7 +22,8 @@ typedef struct ouro_process ouro_process;
 
 /* Where a standard descriptor of the new process leads. */
 enum ouro_stdio_kind {
-        OURO_STDIO_INHERIT, /* to where this process's does; with the option pty, to the terminal */
+        OURO_STDIO_INHERIT, /* to where this process's does, nowhere if that is closed or close-on-exec; with
+                               the option pty, to the terminal */
         OURO_STDIO_NULL,    /* /dev/null */
         OURO_STDIO_PIPE,    /* to a pipe whose other end is ouro_process_fd() */
         OURO_STDIO_FD,      /* to fd, which stays the caller's */
@@ -168,6 +169,20 @@ OURO_API int ouro_process_fd(const ouro_process *process, int number);
  * Returns: the descriptor, now the caller's to close; else as ouro_process_fd().
  */
 OURO_API int ouro_process_take_fd(ouro_process *process, int number);
+
+/**
+ * ouro_process_stream - take a pipe, or the terminal, out of a process, as a stream
+ * @process: from ouro_spawn()
+ * @number: as ouro_process_take_fd()
+ * @options: as ouro_stream_open()
+ * @ret_stream: to be closed by ouro_stream_close()
+ *
+ * Of a terminal, an -EIO is the end.
+ *
+ * Returns: 0, or an error of ouro_process_fd() or ouro_stream_open(), and the pipe is where it was.
+ */
+OURO_API int ouro_process_stream(ouro_process *process, int number, const struct ouro_stream_options *options,
+                                 ouro_stream **ret_stream);
 
 /**
  * ouro_process_close_fd - close this process's end of a pipe. Never cut short.
@@ -330,8 +345,9 @@ struct ouro_communicate_options {
  * @ret_exit: as ouro_process_wait()
  *
  * All of it goes on at the same time, so that no order in which the process reads and writes can make both
- * wait for ever; then its end is awaited. That it did not read all input is no error. stdin, stdout and
- * stderr are closed afterwards, also on failure; the process itself is left alone, whatever happens.
+ * wait for ever; then its end is awaited. That it did not read all input is no error. Afterwards stdin,
+ * stdout and stderr are closed. On failure they stay, since a broken pipe might kill the process, which is
+ * left alone whatever happens: stop or close it then. What had been collected is lost.
  *
  * Returns: as ouro_process_wait(); -EMSGSIZE: it has written more than the limit, and nothing was kept;
  * -EBADF: a pipe is closed meanwhile; -EINVAL: ret_output is NULL; -ENOMEM.

@@ -11,6 +11,21 @@
 extern "C" {
 #endif
 
+/* ---- standard streams ------------------------------------------------------------------------- */
+
+/**
+ * ouro_standard_stream - a stream that reads stdin and writes stdout
+ * @options: as ouro_stream_open(); borrowed, whatever it says
+ * @ret_stream: to be closed by ouro_stream_close(), which leaves stdin and stdout open
+ *
+ * Lines come the same whether stdin is a file, a pipe or a terminal, and tasks run while one waits for them.
+ * O_NONBLOCK is never set: a terminal's description is shared with the shell and others. What the stream has
+ * buffered is lost to whoever reads stdin after it.
+ *
+ * Returns: as ouro_stream_open_two().
+ */
+OURO_API int ouro_standard_stream(const struct ouro_stream_options *options, ouro_stream **ret_stream);
+
 /* ---- terminals -------------------------------------------------------------------------------- */
 
 /* What stands behind a descriptor. */
