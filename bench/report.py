@@ -16,6 +16,8 @@ class Bench:
         self.rounds = options.rounds
         self.only = options.only
         self.json_file = options.json
+        self.copy_gib = options.copy_gib
+        self.copy_dir = options.copy_dir
         self.rows = []
         self.samples = {}
         self.failures = []

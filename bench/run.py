@@ -14,7 +14,9 @@ import resource
 import sys
 
 from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated
+from run_copy import run_copy
 from run_echo import run_echoes, run_idle
+from run_files import run_files
 from run_peers import add_peer_rows, peer_round
 from run_pools import run_pools
 from run_http import run_http
@@ -98,6 +100,21 @@ def run_tasks(bench):
     add_peer_rows(bench)
 
 
+# ---- fast paths --------------------------------------------------------------------------------------------
+
+def run_paths(bench):
+    if bench.wants("path"):
+        print("\nfast paths: CPU time over that of the plain one")
+        for name, fields in bench.run("paths", "--rounds", str(bench.rounds_of(9, 3))).items():
+            print(f"  {name:<18}{fields['ratio']:>6.2f}  ({fields['low']:.2f}-{fields['high']:.2f}; "
+                  f"{fields['ns']:,.0f} ns, plain {fields['plain']:,.0f})")
+    if bench.wants("zero_copy"):
+        print("\nsending without a copy over loopback, which copies all the same: CPU over that of a plain send")
+        for name, fields in bench.run("zero_copy").items():
+            print(f"  {name[10:]:>8} bytes: {fields['ratio']:.2f}  ({fields['cpu_ns']:,.0f} ns, "
+                  f"plain {fields['copy_cpu_ns']:,.0f})")
+
+
 # ---- the whole --------------------------------------------------------------------------------------------
 
 def cpu_model():
@@ -125,6 +142,8 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, help="rounds of everything")
     parser.add_argument("--only", action="append", metavar="NAME",
                         help="only what has NAME in it: yield, sleepers, threads, processes, echo_tcp_50, ... (repeatable)")
+    parser.add_argument("--copy-gib", type=float, metavar="N", help="size of the file that is copied (4; --quick: 0.25)")
+    parser.add_argument("--copy-dir", metavar="DIRECTORY", help="where it is copied (default: where temporary files lie)")
     parser.add_argument("--json", metavar="FILE", help="also write the table and every sample there")
     options = parser.parse_args()
     if os.path.isdir(os.path.join(options.build, "bench")):
@@ -146,7 +165,10 @@ def main():
     run_pools(bench)
     run_echoes(bench)
     run_idle(bench)
+    run_paths(bench)
     run_resp(bench)
+    run_copy(bench)
+    run_files(bench)
     run_http(bench)
     print_table(bench.rows)
     if bench.json_file:

@@ -1,4 +1,4 @@
-"""run_echo.py - the echo servers: ouro's beside raw io_uring, libuv and Tokio; and what an idle connection costs."""
+"""run_echo.py - the echo servers: ouro's beside raw io_uring, raw epoll, libuv and Tokio; and what an idle connection costs."""
 import os
 import re
 import socket
@@ -29,12 +29,15 @@ OF_TOKIO = [
 ]
 
 RAW_SERVERS = ["raw oneshot", "raw pollfirst", "raw multishot"]
-PROGRAMS = {"ouro": "echo_ouro", "libuv": "echo_uv", "Tokio": "echo_tokio"}
-SERVERS = ["ouro", *RAW_SERVERS, "libuv", "Tokio"]
+PROGRAMS = {"ouro": "echo_ouro", "libuv": "echo_uv", "Tokio": "echo_tokio", "raw epoll": "echo_epoll"}
+OURO_FORMS = ["ouro buf", "ouro receiver"]  # told of beside what a server would use
+SERVERS = ["ouro", *OURO_FORMS, *RAW_SERVERS, "raw epoll", "libuv", "Tokio"]
 
 
 def server_command(bench, server):
-    if server.startswith("raw "):
+    if server in OURO_FORMS:
+        return [bench.path("echo_ouro"), server.split()[1]]
+    if server in RAW_SERVERS:
         return [bench.path("echo_raw"), server.split()[1]]
     return [bench.path(PROGRAMS[server])]
 
@@ -130,6 +133,15 @@ def memory_bytes(pid):
     return sum(int(fields[name].split()[0]) for name in ("VmRSS", "VmPTE")) * 1024
 
 
+def kernel_bytes():
+    """Of the kernel's objects and of TCP's buffers, of the whole machine: both ends of each connection."""
+    with open("/proc/meminfo", encoding="ascii") as meminfo:
+        slab = next(int(line.split()[1]) for line in meminfo if line.startswith("Slab:"))
+    with open("/proc/net/sockstat", encoding="ascii") as sockstat:
+        tcp = next(line.split() for line in sockstat if line.startswith("TCP:"))
+    return slab * 1024 + int(tcp[tcp.index("mem") + 1]) * os.sysconf("SC_PAGESIZE")
+
+
 def connect_idle(address, count):
     """So many connections, each of which has had one answer."""
     host, port = address.removeprefix("tcp:").rsplit(":", 1)
@@ -150,9 +162,11 @@ def idle_bytes(bench, server):
         try:
             ready = re.fullmatch(r"ready (\S+)\n", process.stdout.readline())
             connections = connect_idle(ready.group(1), 1000)
-            before = memory_bytes(process.pid)
+            before, kernel = memory_bytes(process.pid), kernel_bytes()
             connections += connect_idle(ready.group(1), IDLE_CONNECTIONS)
             after = memory_bytes(process.pid)
+            print(f"  {server}: {(after - before) / IDLE_CONNECTIONS:,.0f} bytes each in the server, "
+                  f"{(kernel_bytes() - kernel) / IDLE_CONNECTIONS:,.0f} in the kernel for both ends", flush=True)
             for connection in connections:
                 connection.close()
             return (after - before) / IDLE_CONNECTIONS
@@ -167,7 +181,8 @@ def run_idle(bench):
     if not bench.wants("idle"):
         return
     results = {}
-    for server in [name for name in ("ouro", "libuv", "Tokio") if bench.has(PROGRAMS[name])]:
+    for server in [name for name in ("ouro", *OURO_FORMS, "libuv", "Tokio")
+                   if os.access(server_command(bench, name)[0], os.X_OK)]:
         note(f"{IDLE_CONNECTIONS:,} idle connections: {server}")
         results[server] = idle_bytes(bench, server)
     if not results.get("ouro"):

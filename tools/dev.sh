@@ -19,7 +19,7 @@ test_packages="$test_packages libhiredis-dev uthash-dev redis-tools"
 test_packages="$test_packages libhttp-parser-dev wrk chromium"
 bench_packages='libuv1-dev g++ golang-go cargo rustc librust-tokio-dev libboost-fiber-dev'
 bench_packages="$bench_packages libhiredis-dev uthash-dev redis-tools"
-bench_packages="$bench_packages libhttp-parser-dev wrk"
+bench_packages="$bench_packages libhttp-parser-dev wrk fio"
 service_packages='nginx-light redis-server' # peers: run by the benchmarks themselves, on ports of their own
 format_packages='clang-format-14'
 

@@ -183,7 +183,7 @@ static intptr_t client(ouro_stream *stream, void *arg)
 
         (void)arg;
         if (reader)
-                redisReaderSetPrivdata(reader, &request);
+                reader->privdata = &request;
         while (n > 0) {
                 OURO_SERVE_REST {
                         n = feed(stream, reader);

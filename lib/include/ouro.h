@@ -810,6 +810,11 @@ template <class T> inline T ouro_sized()
 
 #include "ouro/group.h"
 #include "ouro/io.h"
+#include "ouro/dir.h"
+#include "ouro/copy.h"
+#include "ouro/whole.h"
+#include "ouro/file_lock.h"
+#include "ouro/file_watch.h"
 #include "ouro/stream.h"
 #include "ouro/relay.h"
 #include "ouro/file.h"

@@ -56,6 +56,8 @@ static ssize_t recv_now(struct buffers *buffers, int fd, int flags, unsigned id)
         while (n == -EINTR);
         if (n <= 0)
                 buffers_put(buffers, id);
+        else
+                ring_note_moved(sched_current->ring, fd);
         return n;
 }
 

@@ -204,6 +204,8 @@ void stream_free_if_left(ouro_stream *stream)
                 return;
         if (stream->transport.free)
                 stream->transport.free(stream->self);
+        if (stream->lent.len > 0)
+                (void)ouro_buf_release(&stream->lent);
         buffer_release(&stream->in);
         buffer_release(&stream->out);
         mem_free(stream, sizeof *stream);

@@ -39,9 +39,10 @@ struct ouro_stream {
         size_t in_want; /* bytes for the reader's next buffer: doubled while reads fill it */
         uint64_t received_bytes;
         uint64_t sent_bytes;
-        struct coro *queued; /* a writer that waits until a reader has flushed */
-        int fds[2];          /* to read from, to write to; -1: none */
-        int read_error;      /* of the transport; 0: none yet */
+        struct ouro_buf lent; /* received into the loop's memory, and not yet copied for want of own */
+        struct coro *queued;  /* a writer that waits until a reader has flushed */
+        int fds[2];           /* to read from, to write to; -1: none */
+        int read_error;       /* of the transport; 0: none yet */
         int write_error;
         bool reading; /* a task is inside */
         bool writing;
@@ -87,6 +88,12 @@ void stream_unpark(struct sched *sched, struct coro **place, int result);
 /* The descriptor that a stream over descriptors reads from (0) or writes to (1); -1: it is over another
  * transport, or there is none any more. */
 int stream_raw_fd(const ouro_stream *stream, int side);
+
+/* A wait of this stream for what comes can do without a buffer of its own. */
+bool stream_fills_lent(const ouro_stream *stream);
+
+/* As the transport's read, into the reader's buffer, which is empty. */
+ssize_t stream_fill_lent(ouro_stream *stream);
 
 /* ---- stream_read.c ---- */
 

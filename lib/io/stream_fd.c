@@ -2,12 +2,14 @@
  *
  * The stream is its own transport's self; it is freed by the stream, so that there is no free here. */
 #include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/sys.h"
 #include "io/stream.h"
+#include "ring/buffers.h"
 #include "ring/ring.h"
 
 static ssize_t socket_read(void *self, void *buf, size_t len)
@@ -119,6 +121,41 @@ static const struct ouro_transport over_two = {
 int stream_raw_fd(const ouro_stream *stream, int side)
 {
         return stream->self == stream ? stream->fds[side] : -1;
+}
+
+bool stream_fills_lent(const ouro_stream *stream)
+{
+        const struct buffers *buffers;
+
+        if (stream->transport.read != socket_read || buffered(&stream->in) > 0)
+                return false;
+        if (stream->in_want > STREAM_FIRST_BYTES && stream->lent.len == 0)
+                return false; /* it comes in bulk */
+        buffers = buffers_of(stream->sched->ring);
+        return buffers && buffers->bytes <= stream->options.read_bytes;
+}
+
+ssize_t stream_fill_lent(ouro_stream *stream)
+{
+        struct ouro_buf *lent = &stream->lent;
+        struct stream_buffer *in = &stream->in;
+        size_t n = lent->len;
+
+        if (n == 0) {
+                ssize_t received;
+
+                buffer_release(in);
+                received = ouro_recv_buf(stream->fds[0], lent, 0);
+                if (received <= 0 || stream->closed)
+                        return received;
+                n = (size_t)received;
+        }
+        if (buffer_reserve(in, n, n, n) < 0)
+                return -ENOMEM;
+        memcpy(in->mem, lent->data, n);
+        in->end = n;
+        (void)ouro_buf_release(lent);
+        return (ssize_t)n;
 }
 
 /* Is it a stream socket? 1 or 0, -EBADF, or -EPROTOTYPE: a socket of another kind. */

@@ -91,14 +91,12 @@ static int make_room(ouro_stream *stream)
         return buffer_reserve(in, 1, stream->in_want < bound ? stream->in_want : bound, bound);
 }
 
-ssize_t stream_fill(ouro_stream *stream)
+static ssize_t fill_by_transport(ouro_stream *stream)
 {
         struct stream_buffer *in = &stream->in;
-        int error = prepare(stream);
+        int error = wait_without(stream);
         ssize_t n;
 
-        if (error == 0)
-                error = wait_without(stream);
         if (error == 0)
                 error = make_room(stream);
         if (unlikely(error < 0))
@@ -111,6 +109,23 @@ ssize_t stream_fill(ouro_stream *stream)
                 learn_size(stream, (size_t)n, in->cap - in->end);
                 in->end += (size_t)n;
         }
+        return n;
+}
+
+ssize_t stream_fill(ouro_stream *stream)
+{
+        int error = prepare(stream);
+        ssize_t n;
+
+        if (unlikely(error < 0))
+                return error;
+        if (!stream_fills_lent(stream))
+                return fill_by_transport(stream);
+        n = stream_note_read(stream, stream_fill_lent(stream));
+        if (unlikely(stream->closed))
+                return -EBADF;
+        if (n >= STREAM_FIRST_BYTES)
+                stream->in_want *= 2;
         return n;
 }
 

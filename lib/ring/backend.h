@@ -57,6 +57,10 @@ struct backend {
          * negated errno: then no such entry may come. */
         int (*register_buffers)(struct ring *ring, void *buffers, unsigned entries, unsigned group);
 
+        /* Pins memory at a place of a table (base NULL: empties the place), for fixed.h. NULL: it has no such
+         * thing. 0 or a negated errno. */
+        int (*pin)(struct ring *ring, unsigned place, void *base, size_t len);
+
         /* A descriptor that is readable while wait() would report something. */
         int (*descriptor)(const struct ring *ring);
 

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/sys.h"
 #include "ring/buffers.h"
+#include "ring/fixed.h"
 #include "ring/ring.h"
 
 enum {
@@ -47,6 +48,7 @@ void ring_close(struct ring *ring)
         ring->backend->close(ring);
         if (ring->buffers)
                 buffers_close(ring->buffers);
+        fixed_close(ring);
         mem_free(ring->slots, ring->slots_len * sizeof *ring->slots);
         mem_free(ring->fds, ring->fds_len * sizeof *ring->fds);
         ring->sched->ring = NULL;

@@ -41,6 +41,7 @@ struct ring {
         struct sched *sched;
         unsigned kernel;         /* OURO_KERNEL(): what the probe may use */
         unsigned without;        /* OURO_WITHOUT_...: fast paths that are not taken */
+        struct fixed *fixed;     /* memory that is registered; NULL: none */
         struct buffers *buffers; /* to receive into; NULL: nobody has asked for one yet */
         unsigned recv_buffers;   /* how many, and how large: 0 for the default */
         size_t recv_buffer_bytes;

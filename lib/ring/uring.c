@@ -21,8 +21,10 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "coro/sanitize.h"
-#include "ring/help.h"
+#include "ring/fixed.h"
 #include "ring/ring.h"
+#include "ring/uring.h"
+#include "ring/written.h"
 
 enum { WORKERS_DEFAULT = 16 };
 
@@ -40,19 +42,6 @@ static const struct {
         {OURO_KERNEL(5, 19), IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN |
                                      IORING_SETUP_TASKRUN_FLAG},
         {OURO_KERNEL(5, 11), IORING_SETUP_CLAMP},
-};
-
-struct uring {
-        struct io_uring ring;
-        unsigned enter_flags; /* IORING_ENTER_NO_IOWAIT where it works */
-        bool on_valgrind;
-        bool sigpipe_masked; /* by us: the kernel would raise it for a write */
-        bool closing;        /* a wake is not listened for any more */
-        bool sigpipe_ours;   /* what is pending at the end came from our writes */
-        int wake_fd;         /* eventfd, always being read */
-        uint64_t wake_count;
-        struct op wake_op;
-        struct help help; /* for what this kernel does not know */
 };
 
 /* The kernel may not be asked for what came after the masked version. */
@@ -118,6 +107,8 @@ static bool uring_submit(struct ring *ring, struct op *op)
         *sqe = op->sqe;
         if ((sqe->opcode == IORING_OP_WRITE || sqe->opcode == IORING_OP_WRITEV) && ring->quiet_writes)
                 sqe->rw_flags |= RWF_NOSIGNAL;
+        if (unlikely(ring->fixed))
+                fixed_apply(ring->fixed, sqe);
         return true;
 }
 
@@ -144,30 +135,6 @@ static bool uring_cancel(struct ring *ring, struct op *op)
 
 /* ---- completion ---- */
 
-/* What the kernel has written is defined: Valgrind, which does not see it write, must be told. */
-static void tell_written(struct ring *ring, const struct io_uring_cqe *cqe)
-{
-        const struct op *op = ring_find(ring, cqe->user_data);
-
-        if (!op || cqe->res < 0 || (op->sqe.flags & IOSQE_BUFFER_SELECT))
-                return;
-        if (op->sqe.opcode == IORING_OP_RECV || op->sqe.opcode == IORING_OP_READ)
-                sanitize_defined((void *)(uintptr_t)op->sqe.addr, (size_t)cqe->res);
-        else if (op->sqe.opcode == IORING_OP_READV)
-                sanitize_vector_defined((void *)(uintptr_t)op->sqe.addr, op->sqe.len, (size_t)cqe->res);
-        else if ((op->sqe.opcode == IORING_OP_GETXATTR || op->sqe.opcode == IORING_OP_FGETXATTR) &&
-                 op->sqe.len > 0)
-                sanitize_defined((void *)(uintptr_t)op->sqe.addr2, (size_t)cqe->res);
-        else if (op->sqe.opcode == IORING_OP_STATX)
-                sanitize_defined((void *)(uintptr_t)op->sqe.off, sizeof(struct statx));
-        else if (op->sqe.opcode == IORING_OP_RECVMSG)
-                sanitize_message_defined((void *)(uintptr_t)op->sqe.addr, (size_t)cqe->res);
-        else if (op->sqe.opcode == IORING_OP_ACCEPT && op->sqe.addr) {
-                sanitize_defined((void *)(uintptr_t)op->sqe.addr2, sizeof(socklen_t));
-                sanitize_defined((void *)(uintptr_t)op->sqe.addr, *(socklen_t *)(uintptr_t)op->sqe.addr2);
-        }
-}
-
 static void reap(struct ring *ring, struct uring *uring)
 {
         struct io_uring_cq *cq = &uring->ring.cq;
@@ -178,7 +145,7 @@ static void reap(struct ring *ring, struct uring *uring)
                 struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
 
                 if (unlikely(uring->on_valgrind))
-                        tell_written(ring, cqe);
+                        tell_written(ring_find(ring, cqe->user_data), cqe);
                 if (cqe->user_data != 0)
                         ring_complete(ring, cqe->user_data, cqe->res, cqe->flags);
         }
@@ -265,17 +232,6 @@ static void has_woken(struct ring *ring, struct op *op)
         (void)op;
         if (!uring->closing)
                 check(listen_for_wake(ring) == 0); /* the slot it had is free */
-}
-
-/* ---- buffers ---- */
-
-static int uring_register_buffers(struct ring *ring, void *buffers, unsigned entries, unsigned group)
-{
-        struct uring *uring = ring->impl;
-        struct io_uring_buf_reg reg = {
-                .ring_addr = (uintptr_t)buffers, .ring_entries = entries, .bgid = (uint16_t)group};
-
-        return io_uring_register_buf_ring(&uring->ring, &reg, 0);
 }
 
 /* ---- polled by somebody else ---- */
@@ -500,6 +456,7 @@ const struct backend backend_uring = {
         .wait = uring_wait,
         .wake = uring_wake,
         .register_buffers = uring_register_buffers,
+        .pin = uring_pin,
         .descriptor = uring_descriptor,
         .rest = uring_rest,
 };

@@ -9,12 +9,14 @@ import sys
 
 PRELUDE = """#include <ouro.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 """
-FLAGS = "-std=gnu11 -Wall -Wextra -Wshadow -Wconversion -Werror -Wno-unused-function -fsyntax-only -x c -".split()
+FLAGS = "-std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -Werror -Wno-unused-function -fsyntax-only -x c -".split()
 
 root, compiler = pathlib.Path(sys.argv[1]), sys.argv[2:]
 guide = root / "docs/guide.md"

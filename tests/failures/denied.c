@@ -1,6 +1,7 @@
 /* Where io_uring is denied or starved, and where rights are given up: the same results, or a clear error. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -229,20 +230,57 @@ static void check_locked_out(int wanted)
                 ouro_close(fd);
         EQ(fd < 0 ? fd : 0, wanted);
         EQ(ouro_statx(AT_FDCWD, "closed/file", 0, STATX_SIZE, &stx), wanted);
+        EQ(ouro_truncate("closed/file", 0), wanted); /* by a helper, on both backends */
+        EQ(ouro_faccessat(AT_FDCWD, "closed/file", F_OK, AT_EACCESS), wanted);
+        EQ(ouro_mkdir("closed/dir", 0700), wanted);
+        EQ(ouro_rmdir("closed/dir"), wanted);
         EQ(ouro_rename("closed/file", "closed/moved"), wanted);
         EQ(ouro_rename("closed/moved", "closed/file"), wanted == 0 ? 0 : wanted);
 }
 
-IN_LOOP(denied, f54_rights_that_were_given_up_do_not_live_on_in_the_loop)
+static bool make_secrets(void)
 {
         if (getuid() != 0) {
                 PASSED_OVER("needs to be root, to give something up");
-                return 0;
+                return false;
         }
         EQ(mkdir("closed", 0700), 0);
         close(open("closed/file", O_CREAT | O_RDWR | O_CLOEXEC, 0600));
         close(open("secret", O_CREAT | O_RDWR | O_CLOEXEC, 0600));
         EQ(chmod(temp_dir, 0755), 0);
+        return true;
+}
+
+static intptr_t give_up_for_good(void *arg)
+{
+        (void)arg;
+        check_locked_out(0);
+        if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+            setresuid(NOBODY, NOBODY, NOBODY) < 0)
+                return -errno;
+        check_locked_out(-EACCES);
+        return 0;
+}
+
+/* As a server does once it listens. In a child, because there is no way back. */
+Test(denied, f54_a_loop_that_was_begun_as_root_is_nobody_after_setuid)
+{
+        int status;
+
+        if (!make_secrets())
+                return;
+        pid_t child = fork();
+
+        if (child == 0)
+                _exit(ouro_run(give_up_for_good, NULL) == 0 ? 0 : 1);
+        EQ(waitpid(child, &status, 0), child);
+        cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+IN_LOOP(denied, f54_rights_that_were_given_up_do_not_live_on_in_the_loop)
+{
+        if (!make_secrets())
+                return 0;
         check_locked_out(0); /* helpers and workers are there, with our old rights */
         EQ(seteuid(NOBODY), 0);
         check_locked_out(-EACCES);

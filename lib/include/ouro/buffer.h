@@ -114,6 +114,39 @@ OURO_API int ouro_receiver_close(ouro_receiver *receiver);
  */
 OURO_API ssize_t ouro_send_zc(int fd, const void *buf, size_t len, int flags);
 
+/* ---- registered memory --------------------------------------------------------------------------- */
+
+/**
+ * ouro_buffer_register - tell the kernel of memory that will be read into and written from often
+ * @memory: of the caller's, best aligned to pages
+ * @len: in bytes, at most 1 GiB
+ *
+ * Its pages are pinned until ouro_buffer_unregister() or the end of the run, and ouro_read(), ouro_write(),
+ * ouro_pread() and ouro_pwrite() of this loop whose buffer lies in it need not look them up each time. That
+ * pays for direct I/O (O_DIRECT) in small pieces; for what goes through the page cache it changes little. Up
+ * to 64 pieces of memory at a time. It must be unregistered before it is freed or unmapped.
+ *
+ * Where it cannot be done (epoll, kernels before 5.19, little RLIMIT_MEMLOCK, no place left) nothing is
+ * registered, and the results are the same.
+ *
+ * Returns: 1 if it is registered, 0 if it is not; or
+ *   -EINVAL: memory is NULL, len is 0 or too large, or part of it is registered already
+ *   -EFAULT: it is not all there
+ *   -ENOMEM, -EPERM. Does not wait.
+ */
+OURO_API int ouro_buffer_register(void *memory, size_t len);
+
+/**
+ * ouro_buffer_unregister - have the kernel forget memory
+ * @memory: as registered
+ *
+ * Operations under way on it end as they would have. Never waits.
+ *
+ * Returns: 0; -ENOENT: it is not registered, also where ouro_buffer_register() returned 0; -EPERM: outside a
+ * loop.
+ */
+OURO_API int ouro_buffer_unregister(void *memory);
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
