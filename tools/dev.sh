@@ -17,6 +17,7 @@ test_packages='g++ clang lld libcriterion-dev groff-base valgrind gdb libcurl4-o
 test_packages="$test_packages libssl-dev openssl curl"
 test_packages="$test_packages libhiredis-dev uthash-dev redis-tools"
 test_packages="$test_packages libhttp-parser-dev wrk chromium"
+test_packages="$test_packages acl"
 bench_packages='libuv1-dev g++ golang-go cargo rustc librust-tokio-dev libboost-fiber-dev'
 bench_packages="$bench_packages libhiredis-dev uthash-dev redis-tools"
 bench_packages="$bench_packages libhttp-parser-dev wrk fio"

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/options.h"
 #include "base/sys.h"
+#include "coro/sanitize.h"
 #include "io/birth.h"
 #include "io/process.h"
 #include "io/spawn_text.h"
@@ -278,10 +279,11 @@ static intptr_t give_birth(void *birth)
         return birth_give(birth);
 }
 
-/* The thread that clones is the parent whose death the signal tells of, and a helper ends when it is idle. */
+/* The thread that clones is the parent whose death the signal tells of, and a helper ends when it is idle.
+ * Valgrind lets no other thread run while one sleeps in io_uring_enter(2). */
 static int start(struct spawn *spawn)
 {
-        if (spawn->birth.parent_death_signal)
+        if (spawn->birth.parent_death_signal || sanitize_on_valgrind())
                 return birth_give(&spawn->birth);
         return (int)op_call(give_birth, &spawn->birth);
 }

@@ -269,6 +269,18 @@ def drains(root):
         check("a request under way", body == (root / "large.bin").read_bytes(), True)
 
 
+def changes_under_load(root):
+    """A file that is replaced again and again, and believed for a moment only, while fifty ask for it."""
+    with Server(root, "--cache", "0.0001") as server:
+        load = subprocess.Popen(["wrk", "-t1", "-c50", "-d3s", f"{server.url}/replaced.txt"], stdout=subprocess.PIPE, text=True)
+        number = 0
+        while load.poll() is None:
+            (root / "replaced.new").write_text(f"text {number:9}\n" * 20)
+            (root / "replaced.new").rename(root / "replaced.txt")
+            number += 1
+        check("replaced under load: errors", re.findall(r"Socket errors.*|Non-2xx.*", load.stdout.read()), [])
+
+
 def many_at_once(server):
     done = subprocess.run(["wrk", "-t1", "-c50", "-d2s", f"{server.url}/small.txt"], capture_output=True, text=True)
     check("wrk: errors", re.findall(r"Socket errors.*|Non-2xx.*", done.stdout), [])
@@ -334,6 +346,7 @@ def make_site(folder):
     (root / "image.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="32" height="16"></svg>\n')
     (root / "small.txt").write_text("small " * 100)
     (root / "changing.txt").write_text("a text\n")
+    (root / "replaced.txt").write_text("the first\n")
     (root / "empty.txt").touch()
     (root / "with space & ü.txt").write_text("a name\n")
     (root / "sub/index.html").write_text("below\n")
@@ -364,6 +377,7 @@ def main():
                     bad_requests(server)
                     troubled_clients(server, root)
                     many_at_once(server)
+            changes_under_load(root)
             slow_clients(root)
             drains(root)
         if "tls" in sys.argv:
