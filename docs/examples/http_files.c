@@ -200,9 +200,9 @@ int file_get(struct files *files, const char *path, struct file **ret_file)
         fd = open_regular(files, path, &st);
         file = find(files, path); /* others may have come and gone while that was waited for */
         if (file && fd >= 0 && is_same(file, &st)) {
-                ouro_close(fd);
                 file->looked_at_ns = ouro_now();
-                *ret_file = use(file);
+                *ret_file = use(file); /* before the wait: else somebody may free it */
+                ouro_close(fd);
                 return 0;
         }
         if (file)

@@ -133,7 +133,8 @@ static int refuse_segments(int fd, const struct ouro_datagram *datagrams, size_t
         return 0;
 }
 
-/* The device cannot cut: done here. */
+/* The kernel does not cut (an old one, a device without checksums, segments above its MTU): done here. What
+ * else was wrong is told again. */
 static ssize_t send_cut(int fd, const struct ouro_datagram *datagram)
 {
         ssize_t n = 0;
@@ -157,7 +158,9 @@ static ssize_t send_first(int fd, const struct ouro_datagram *datagram)
 
         describe_sent(datagram, &message, &msg);
         n = ouro_sendmsg(fd, &msg, 0);
-        return n == -EIO && has_segments(datagram) ? send_cut(fd, datagram) : n;
+        if ((n == -EIO || n == -EINVAL) && has_segments(datagram))
+                return send_cut(fd, datagram);
+        return n;
 }
 
 /* As many as go without a wait. 0 also if the first of them brings an error: sent again, it tells. */

@@ -172,7 +172,7 @@ static int pass_all(struct direction *direction, bool *ret_read)
         ssize_t n = 0;
 
         do {
-                bool empty = buffered(&direction->from->in) == 0;
+                bool empty = buffered(&direction->from->in) == 0 && direction->from->lent.len == 0;
 
                 if (empty && is_bulk(direction, n))
                         n = pass_spliced(direction, ret_read);

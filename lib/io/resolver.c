@@ -342,6 +342,7 @@ static void withdraw(struct question *question)
                 return;
         list_del(&question->link);
         resolver.queue_len--;
+        question->state = QUESTION_WITHDRAWN; /* several may give it up at the same time: once is enough */
         forget(question);
         put(question); /* the queue's */
 }

@@ -37,6 +37,7 @@ enum question_state {
         QUESTION_QUEUED,
         QUESTION_ASKED,
         QUESTION_ANSWERED,
+        QUESTION_WITHDRAWN, /* out of the queue: nobody waits for it any more */
 };
 
 struct question {

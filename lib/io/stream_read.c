@@ -155,9 +155,10 @@ static size_t take(ouro_stream *stream, void *buf, size_t len)
 static ssize_t read_some(ouro_stream *stream, void *buf, size_t len)
 {
         if (buffered(&stream->in) == 0) {
-                ssize_t n = len >= STREAM_DIRECT_READ ? read_past(stream, buf, len) : stream_fill(stream);
+                bool past = len >= STREAM_DIRECT_READ && stream->lent.len == 0;
+                ssize_t n = past ? read_past(stream, buf, len) : stream_fill(stream);
 
-                if (n <= 0 || len >= STREAM_DIRECT_READ)
+                if (n <= 0 || past)
                         return n;
         }
         return (ssize_t)take(stream, buf, len);

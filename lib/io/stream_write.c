@@ -279,12 +279,15 @@ static int print_long(ouro_stream *stream, size_t len, const char *format, va_li
 static int print(ouro_stream *stream, const char *format, va_list args)
 {
         struct stream_buffer *out = &stream->out;
-        size_t room = out->cap - out->end;
+        int len, error = out->mem ? 0 : reserve(stream, 1);
         va_list again;
-        int len, error = 0;
+        size_t room;
 
+        if (unlikely(error < 0))
+                return error;
         va_copy(again, args);
-        len = format_into(out->mem ? out->mem + out->end : NULL, room, format, args);
+        room = out->cap - out->end;
+        len = format_into(out->mem + out->end, room, format, args);
         if (len < 0)
                 error = len;
         else if ((size_t)len < room)

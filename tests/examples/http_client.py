@@ -35,6 +35,7 @@ class Server:
         if not line.startswith("listening on tcp:127.0.0.1:"):
             sys.exit(f"the server says {line!r}, {self.process.stderr.read()!r}")
         self.port = int(line.rsplit(":", 1)[1])
+        self.stopped = False
         self.scheme = "https" if "--tls" in options else "http"
         self.url = f"{self.scheme}://127.0.0.1:{self.port}"
 
@@ -42,14 +43,19 @@ class Server:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        self.stop()
         try:
             check("the server's end", self.process.wait(60), 0)
         except subprocess.TimeoutExpired:
             self.process.kill()
             wrong.append("the server did not end")
         check("the server's complaints", self.process.stderr.read(), "")
+
+    def stop(self):
+        """Once: a second signal would end what is no server any more."""
+        if not self.stopped and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.stopped = True
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
@@ -263,10 +269,22 @@ def drains(root):
         small = b""
         while not small.endswith((root / "small.txt").read_bytes()):
             small += kept.recv(65536)
-        server.process.send_signal(signal.SIGTERM)
+        server.stop()
         check("a kept connection", receive_all(kept), b"")
         body = (head + receive_all(busy)).partition(b"\r\n\r\n")[2]
         check("a request under way", body == (root / "large.bin").read_bytes(), True)
+
+
+def changes_under_load(root):
+    """A file that is replaced again and again, and believed for a moment only, while fifty ask for it."""
+    with Server(root, "--cache", "0.0001") as server:
+        load = subprocess.Popen(["wrk", "-t1", "-c50", "-d3s", f"{server.url}/replaced.txt"], stdout=subprocess.PIPE, text=True)
+        number = 0
+        while load.poll() is None:
+            (root / "replaced.new").write_text(f"text {number:9}\n" * 20)
+            (root / "replaced.new").rename(root / "replaced.txt")
+            number += 1
+        check("replaced under load: errors", re.findall(r"Socket errors.*|Non-2xx.*", load.stdout.read()), [])
 
 
 def many_at_once(server):
@@ -334,6 +352,7 @@ def make_site(folder):
     (root / "image.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="32" height="16"></svg>\n')
     (root / "small.txt").write_text("small " * 100)
     (root / "changing.txt").write_text("a text\n")
+    (root / "replaced.txt").write_text("the first\n")
     (root / "empty.txt").touch()
     (root / "with space & ü.txt").write_text("a name\n")
     (root / "sub/index.html").write_text("below\n")
@@ -364,6 +383,7 @@ def main():
                     bad_requests(server)
                     troubled_clients(server, root)
                     many_at_once(server)
+            changes_under_load(root)
             slow_clients(root)
             drains(root)
         if "tls" in sys.argv:

@@ -127,7 +127,7 @@ def main(source, programs):
     try:
         install(source, prefix)
         look_at_files(prefix)
-        look_at_library(prefix / "lib/libouro.so", "liburing")
+        look_at_library(prefix / "lib/libouro.so", "liburing|libcares")
         look_at_library(prefix / "lib/libouro-tls.so", "libouro|libssl|libcrypto")
         look_at_helper(prefix)
         for package in ("ouro", "ouro-tls"):

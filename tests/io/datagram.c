@@ -265,6 +265,49 @@ IN_LOOP(datagram, sender_waits_for_room)
         return 0;
 }
 
+/* Of another maker: O_NONBLOCK is set. */
+IN_LOOP(datagram, f23_descriptor_that_does_not_block_is_waited_for)
+{
+        int fds[2];
+        struct flood flood;
+        char buf[2000];
+        struct ouro_datagram in = {.buf = buf, .len = sizeof buf};
+
+        EQ(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+        OURO_TIMEOUT(OURO_MS(2))
+                EQ(ouro_recv_datagrams(fds[1], &in, 1), -ETIME);
+        flood = (struct flood){.fd = fds[0], .n = 1000};
+        ouro_task task = ouro_create_task(send_flood, &flood);
+
+        for (int i = 0; i < 1000; i++) {
+                in.len = sizeof buf;
+                EQ(ouro_recv_datagrams(fds[1], &in, 1), 1);
+        }
+        EQ(ouro_await(task), 0);
+        EQ(ouro_close(fds[0]), 0);
+        EQ(ouro_close(fds[1]), 0);
+        return 0;
+}
+
+IN_LOOP(datagram, f25_peer_that_is_gone_is_told_without_a_signal)
+{
+        int fds[2];
+        struct ouro_datagram out[2] = {{.buf = (char[]){"x"}, .len = 1}, {.buf = (char[]){"y"}, .len = 1}};
+        const int types[] = {SOCK_DGRAM, SOCK_SEQPACKET};
+
+        for (int i = 0; i < 2; i++) {
+                EQ(ouro_socketpair(AF_UNIX, types[i], 0, fds), 0);
+                EQ(ouro_close(fds[1]), 0);
+                ssize_t alone = ouro_sendto(fds[0], "x", 1, 0, NULL),
+                        both = ouro_send_datagrams(fds[0], out, 2);
+
+                EQ(alone, types[i] == SOCK_DGRAM ? -ECONNREFUSED : -EPIPE);
+                EQ(both, types[i] == SOCK_DGRAM ? -ENOTCONN : -EPIPE);
+                EQ(ouro_close(fds[0]), 0);
+        }
+        return 0;
+}
+
 static intptr_t receive_cancelled(void *arg)
 {
         char buf[8];
@@ -308,6 +351,29 @@ IN_LOOP(datagram, one_buffer_is_cut_into_datagrams)
                 EQ(ouro_recvfrom(server, in, sizeof in, 0, NULL), i < SEGMENTS - 1 ? SEGMENT : 77);
                 cr_assert(filled(in, i < SEGMENTS - 1 ? SEGMENT : 77, (size_t)i * SEGMENT));
         }
+        EQ(ouro_close(client), 0);
+        EQ(ouro_close(server), 0);
+        return 0;
+}
+
+/* A socket without checksums is one that the kernel does not cut for. */
+IN_LOOP(datagram, where_the_kernel_does_not_cut_datagrams_go_one_by_one)
+{
+        const int yes = 1;
+        struct ouro_address to;
+        int server = bound(&to), client = dial_to(&to);
+        static char out[WHOLE], in[2 * SEGMENT];
+        struct ouro_datagram datagrams[2] = {{.buf = out, .len = WHOLE, .segment_bytes = SEGMENT},
+                                             {.buf = out, .len = 5}};
+
+        EQ(setsockopt(client, SOL_SOCKET, SO_NO_CHECK, &yes, sizeof yes), 0);
+        fill(out, WHOLE, 0);
+        EQ(ouro_send_datagrams(client, datagrams, 2), 2);
+        for (int i = 0; i < SEGMENTS; i++) {
+                EQ(ouro_recvfrom(server, in, sizeof in, 0, NULL), i < SEGMENTS - 1 ? SEGMENT : 77);
+                cr_assert(filled(in, i < SEGMENTS - 1 ? SEGMENT : 77, (size_t)i * SEGMENT));
+        }
+        EQ(ouro_recvfrom(server, in, sizeof in, 0, NULL), 5);
         EQ(ouro_close(client), 0);
         EQ(ouro_close(server), 0);
         return 0;

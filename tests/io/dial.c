@@ -253,6 +253,73 @@ IN_LOOP(dial, race_can_be_cancelled)
         return 0;
 }
 
+struct dialling {
+        const char *text;
+        bool began;
+};
+
+static intptr_t dial_here(void *arg)
+{
+        struct dialling *dialling = arg;
+        struct ouro_dial_options options = quickly();
+
+        dialling->began = true;
+        return ouro_dial_with(dialling->text, &options);
+}
+
+/* Cut at every turn of its way: the connection is handed over, or it is closed. */
+IN_LOOP(dial, f18_connection_that_succeeds_while_being_cancelled_is_not_lost)
+{
+        int listener, handed_over = 0;
+
+        NEEDS_OWN_NET();
+        listener = listen_at("127.0.0.1");
+        for (int i = 0; i < 60; i++) {
+                struct dialling dialling = {i % 2 ? "tcp:far.test:4711" : "tcp:two.test:4711", false};
+                ouro_task task = ouro_create_task(dial_here, &dialling);
+                intptr_t result;
+
+                for (int turn = 0; turn < i / 4; turn++)
+                        ouro_yield();
+                EQ(ouro_cancel(task) == 0 || ouro_task_state(task) == OURO_STATE_ENDED, true);
+                result = ouro_await(task);
+                if (result >= 0) {
+                        handed_over++;
+                        EQ(ouro_close((int)result), 0);
+                } else {
+                        EQ(result, -ECANCELED);
+                }
+        }
+        cr_assert(handed_over < 60);
+        EQ(ouro_close(listener), 0);
+        return 0;
+}
+
+static intptr_t race_on_a_virtual_clock(void *arg)
+{
+        struct hole hole = dig("127.0.0.2");
+        int listener = listen_at("127.0.0.3"), fd = ouro_dial("tcp:slow.test:4711");
+
+        cr_assert_str_eq(peer_of(fd), "tcp:127.0.0.3:4711");
+        EQ(ouro_close(fd), 0);
+        EQ(ouro_close(listener), 0);
+        fill_in(&hole);
+        return (intptr_t)arg;
+}
+
+/* What waits for the kernel or for a name keeps that clock at the pace of the real one. */
+Test(dial, race_goes_on_under_a_virtual_clock)
+{
+        struct ouro_options options = OURO_OPTIONS_INIT;
+
+        if (!has_own_net) {
+                PASSED_OVER("no namespaces here");
+                return;
+        }
+        options.clock = OURO_CLOCK_VIRTUAL;
+        EQ(ouro_run_with(&options, race_on_a_virtual_clock, NULL), 0);
+}
+
 IN_LOOP(dial, without_a_race_the_next_waits_for_the_failure_of_the_last)
 {
         struct ouro_dial_options options = quickly();

@@ -244,6 +244,8 @@ static intptr_t fast_peer(void *arg)
         unix_pair(fds);
         EQ(write(fds[0], block, sizeof block), sizeof block);
         hoarder = ouro_create_task(hoards, &fds[1]);
+        for (int i = 0; i < 10000 && hoarded < 12; i++)
+                ouro_sleep(OURO_MS(1));
         ouro_sleep(OURO_MS(5));
         EQ(hoarded, 12); /* of 16: three quarters */
         for (int i = 0; i < 4; i++) {

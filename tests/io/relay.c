@@ -173,25 +173,53 @@ IN_LOOP(relay, f25_what_a_vanishing_peer_had_said_is_passed_on)
         return 0;
 }
 
-IN_LOOP(relay, idleness_ends_it_and_traffic_puts_it_off)
+/* Of a pair of streams in memory each, in virtual time. */
+struct idle {
+        ouro_stream *first[2];
+        ouro_stream *second[2];
+        struct ouro_relayed relayed;
+};
+
+static intptr_t relay_until_idle(void *arg)
 {
-        struct between between;
+        struct ouro_relay_options options = OURO_RELAY_OPTIONS_INIT;
+        struct idle *idle = arg;
+
+        options.idle_ns = OURO_SEC(60);
+        return ouro_relay(idle->first[1], idle->second[1], &options, &idle->relayed);
+}
+
+static intptr_t be_idle(void *unused)
+{
+        struct idle idle = {.relayed = OURO_RELAYED_INIT};
         ouro_task relay;
 
-        open_between(&between, unix_pair);
-        between.options.idle_ns = OURO_MS(60);
-        relay = waits_in(relay_fds, &between);
+        (void)unused;
+        EQ(ouro_stream_pair(0, NULL, idle.first), 0);
+        EQ(ouro_stream_pair(0, NULL, idle.second), 0);
+        relay = waits_in(relay_until_idle, &idle);
         for (int i = 0; i < 5; i++) {
-                char byte;
-
-                put(between.outer[i % 2], "x");
-                EQ(ouro_recv(between.outer[1 - i % 2], &byte, 1, 0), 1);
+                EQ(ouro_sleep(OURO_SEC(40)), 0);
+                EQ(ouro_stream_write(i % 2 ? idle.first[0] : idle.second[0], "x", 1), 0);
+                EQ(ouro_stream_flush(i % 2 ? idle.first[0] : idle.second[0]), 0);
         }
         EQ(ouro_await(relay), -ETIMEDOUT);
-        EQ(between.relayed.bytes[0], 3);
-        EQ(between.relayed.bytes[1], 2);
-        close_between(&between);
+        EQ(ouro_now(), OURO_SEC(5 * 40 + 60));
+        EQ(idle.relayed.bytes[0], 2);
+        EQ(idle.relayed.bytes[1], 3);
+        for (int i = 0; i < 2; i++) {
+                EQ(ouro_stream_close(idle.first[i]), 0);
+                EQ(ouro_stream_close(idle.second[i]), 0);
+        }
         return 0;
+}
+
+Test(relay, idleness_ends_it_and_traffic_puts_it_off)
+{
+        struct ouro_options options = OURO_OPTIONS_INIT;
+
+        options.clock = OURO_CLOCK_VIRTUAL;
+        EQ(ouro_run_with(&options, be_idle, NULL), 0);
 }
 
 IN_LOOP(relay, it_is_cancelled_and_bounded_by_a_scope)

@@ -139,6 +139,14 @@ IN_LOOP(resolver, threads_are_bounded_and_questions_in_the_queue_are_withdrawn)
         EQ(resolver_threads(), MOST_THREADS);
         OURO_TIMEOUT(OURO_MS(1))
                 EQ(outcome("queued.many.test", NULL), -ETIME);
+        for (int i = 0; i < 3; i++)
+                tasks[i] = ouro_create_task(resolve_task, (void *)(uintptr_t)"queued.many.test");
+        ouro_yield();
+        for (int i = 0; i < 3; i++) /* all at the same time */
+                EQ(ouro_cancel(tasks[i]), 0);
+        for (int i = 0; i < 3; i++)
+                EQ(ouro_await(tasks[i]), -ECANCELED);
+        EQ(resolver_kept(), 0);
         EQ(resolver_threads(), MOST_THREADS);
         EQ(outcome("127.0.0.1", NULL), 0); /* waits for nobody */
         EQ(outcome("good.test", NULL), 0);

@@ -1,11 +1,14 @@
-/* Of lib/io/stream*.c: what a stream holds while it waits. */
+/* Of lib/io/stream*.c: what a stream holds while it waits, and what it does when there is no memory. */
 #include "support/streams.h"
 
 static size_t live_bytes;
+static bool none_left;
 
 static void *counted_allocate(size_t bytes, void *arg)
 {
         (void)arg;
+        if (none_left)
+                return NULL;
         live_bytes += bytes;
         return malloc(bytes);
 }
@@ -86,5 +89,39 @@ IN_LOOP(stream_idle, two_hundred_that_have_been_served_hold_little)
                 EQ(ouro_stream_close(streams[i]), 0);
                 close(peers[i]);
         }
+        return 0;
+}
+
+IN_LOOP(stream_idle, without_memory_nothing_is_lost)
+{
+        static char text[8192];
+        const char *line;
+        int peer, fds[2];
+        ouro_stream *stream = over_socket(&peer), *none, *pair[2];
+
+        unix_pair(fds);
+        put(peer, "first\n");
+        EQ(ouro_stream_read_line(stream, 0, &line), 5); /* the loop has its buffers from now on */
+        put(peer, "second\n");
+        none_left = true;
+        EQ(ouro_stream_open(fds[0], NULL, &none), -ENOMEM);
+        EQ(ouro_stream_pair(0, NULL, pair), -ENOMEM);
+        EQ(ouro_stream_open_buffer("", 0, NULL, &none), -ENOMEM);
+        EQ(ouro_stream_read_line(stream, 0, &line), -ENOMEM);
+        EQ(ouro_stream_read_line(stream, 0, &line), -ENOMEM);
+        EQ(ouro_stream_write(stream, "x", 1), -ENOMEM);
+        EQ(ouro_stream_printf(stream, "x"), -ENOMEM);
+        none_left = false;
+        SAME(ouro_stream_read(stream, text, sizeof text), text, "second\n"); /* also past the buffer */
+        EQ(ouro_stream_printf(stream, "answer"), 0);
+        EQ(counts_of(stream).written_bytes, 6);
+        none_left = true;
+        put(peer, "third\n");
+        EQ(ouro_stream_read_line(stream, 0, &line), -ENOMEM);
+        EQ(ouro_stream_close(stream), 0); /* gives back what it was lent */
+        none_left = false;
+        cr_assert_str_eq(got(peer), "answer");
+        close(peer);
+        close_both(fds);
         return 0;
 }

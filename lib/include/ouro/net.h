@@ -280,7 +280,8 @@ struct ouro_datagram {
  *
  * One system call for all of them as long as there is room. segment_bytes lets the kernel cut one buffer into
  * many (UDP_SEGMENT), which costs about as much as a single datagram; at most 64 of them and 65,507 bytes, on
- * a udp socket. Where the device cannot do that, they are sent one by one.
+ * a udp socket. Where the kernel or the device cannot do that, they are sent one by one; an error then tells
+ * of one of them, and those before it have been sent.
  *
  * Returns: how many were sent, more than 0 (0 if n is): an error after the first is told by the next call.
  * Else as ouro_sendto(); -EINVAL also for more segments than 64; -EOPNOTSUPP: segments on another kind of

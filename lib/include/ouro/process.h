@@ -99,8 +99,12 @@ struct ouro_spawn_options {
 
 #define OURO_SPAWN_OPTIONS_INIT OURO_SIZED_(struct ouro_spawn_options)
 
-/* An argument list: ouro_spawn(OURO_ARGV("ls", "-l"), ...). It lives as long as the enclosing block, in C++
- * as the enclosing expression. */
+/**
+ * OURO_ARGV - an argument list
+ *
+ * ouro_spawn(OURO_ARGV("ls", "-l"), ...): the strings, and the NULL that ends them. It lives as long as the
+ * enclosing block, in C++ as the enclosing expression.
+ */
 #ifdef __cplusplus
 #define OURO_ARGV(...) (std::initializer_list<const char *>{__VA_ARGS__, nullptr}.begin())
 #else

@@ -20,7 +20,10 @@ extern "C" {
  * for a server that does not answer, other names wait; numeric addresses never do.
  *
  * Equal questions that are under way at the same time are asked once. Answers of the system's way are kept
- * for a while, 256 of them at most, for all loops: see max_age_ns. */
+ * for a while, 256 of them at most, for all loops: see max_age_ns.
+ *
+ * The threads live in the namespaces (mounts, network) of whoever asked first: a program whose threads have
+ * several of these asks by OURO_RESOLVE_ARES. */
 
 enum ouro_resolve_how {
         OURO_RESOLVE_SYSTEM, /* getaddrinfo() in a thread */
