@@ -25,7 +25,7 @@
 enum { STACK_BYTES = 16 * 1024, STACK_ALIGN = 64, CANNOT_START = 127 };
 
 struct failure {
-        int error;
+        intptr_t error; /* as wide as the other: no byte between them is left unset */
         const char *failed;
 };
 
@@ -38,7 +38,7 @@ static raw_code _Noreturn void give_up(struct birth *birth, const char *failed, 
         if (birth->report >= 0) {
                 struct failure failure;
 
-                failure.error = (int)error;
+                failure.error = error;
                 failure.failed = failed;
                 raw_call(SYS_write, birth->report, &failure, sizeof failure, 0, 0);
                 /* Valgrind would flush, at the exit of this copy, what stdio holds. */
@@ -218,7 +218,7 @@ static void await_report(struct birth *birth, int ends[2])
         while (n == -EINTR);
         close(ends[0]);
         if (n == (ssize_t)sizeof failure) {
-                birth->error = failure.error;
+                birth->error = (int)failure.error;
                 birth->failed = failure.failed;
         }
 }

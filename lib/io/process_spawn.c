@@ -11,7 +11,6 @@
 #include "base/alloc.h"
 #include "base/options.h"
 #include "base/sys.h"
-#include "coro/sanitize.h"
 #include "io/birth.h"
 #include "io/process.h"
 #include "io/spawn_text.h"
@@ -279,11 +278,10 @@ static intptr_t give_birth(void *birth)
         return birth_give(birth);
 }
 
-/* The thread that clones is the parent whose death the signal tells of, and a helper ends when it is idle.
- * Valgrind lets no other thread run while one sleeps in io_uring_enter(2). */
+/* The thread that clones is the parent whose death the signal tells of, and a helper ends when it is idle. */
 static int start(struct spawn *spawn)
 {
-        if (spawn->birth.parent_death_signal || sanitize_on_valgrind())
+        if (spawn->birth.parent_death_signal)
                 return birth_give(&spawn->birth);
         return (int)op_call(give_birth, &spawn->birth);
 }

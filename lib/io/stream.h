@@ -50,7 +50,8 @@ struct ouro_stream {
         bool shut;     /* the sending side has been ended */
         bool closing;  /* only once */
         bool closed;
-        bool leaving; /* the one who closes is not done yet */
+        bool in_close; /* the transport's close is under way: others leave, and must not free */
+        bool leaving;  /* the one who closes is not done yet */
 };
 
 static inline size_t buffered(const struct stream_buffer *buffer)

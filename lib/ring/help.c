@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "coro/sanitize.h"
 #include "ring/calls.h"
 #include "ring/help.h"
 #include "ring/opcodes.h"
@@ -22,6 +23,8 @@ void help_init(struct help *help, struct ring *ring, unsigned limit, const struc
         help->ring = ring;
         help->limit = limit;
         list_init(&help->done);
+        help->open_failed =
+                sanitize_on_valgrind(); /* no other thread runs there while one is in io_uring_enter(2) */
         for (unsigned opcode = 0; opcode < sizeof help->is_ours; opcode++)
                 help->is_ours[opcode] = !probe || !opcode_allowed(opcode, ring->kernel) ||
                                         !io_uring_opcode_supported(probe, (int)opcode);

@@ -2,9 +2,22 @@
  *
  * Each function that waits ends in the task that called it, with what it has moved accounted for: a cancelled
  * task leaves no record half sent that the next one would not go on with. */
+#include <string.h>
+
 #include "tls/tls.h"
 
 static const int64_t brief_ns = OURO_MS(100);
+
+/* What is below has failed for good: told in words, too. */
+int tls_failed_below(struct tls *tls, int error)
+{
+        char words[128];
+
+        if (error != -ECANCELED && error != -ETIME && error != -ENOMEM && !tls->broken)
+                tls_fail(&tls->failure, error, "the stream below: %s",
+                         strerror_r(-error, words, sizeof words));
+        return error;
+}
 
 /* ---- from below ---- */
 
@@ -16,7 +29,7 @@ int tls_fill(struct tls *tls)
         if (tls->closing)
                 return -EBADF;
         if (n < 0 && n != -ENODATA)
-                return (int)n;
+                return tls_failed_below(tls, (int)n);
         if (n <= 0) {
                 tls->end_below = true;
                 return 0;
@@ -109,10 +122,15 @@ int tls_drain(struct tls *tls)
                 int error = send_some(tls);
 
                 if (error < 0)
-                        return error;
+                        return tls_failed_below(tls, error);
         }
         free_bytes(&tls->sending);
-        return ouro_stream_flush(tls->below);
+
+        int error = ouro_stream_flush(tls->below);
+
+        if (tls->closing)
+                return -EBADF;
+        return error < 0 ? tls_failed_below(tls, error) : 0;
 }
 
 int tls_drain_briefly(struct tls *tls)

@@ -129,20 +129,25 @@ static int shake(struct tls *tls)
         }
 }
 
-/* The peer's alert may lie behind what could not be sent any more: it says more than the pipe does. */
+/* The peer's alert may lie behind what could not be sent any more: it says more than the pipe does. Peers
+ * that have given up have sent it already. */
 static int read_alert(struct tls *tls, int error)
 {
+        int filled = -ETIME;
         size_t n;
         char byte;
 
-        if (error != -EPIPE && error != -ECONNRESET)
+        if ((error != -EPIPE && error != -ECONNRESET) || tls->broken)
                 return error;
-        if (tls->broken || tls_fill(tls) < 0)
+        OURO_TIMEOUT(OURO_MS(100)) {
+                filled = tls_fill(tls);
+        }
+        if (filled < 0)
                 return error;
         ERR_clear_error();
-        return tls_settle(tls, SSL_read_ex(tls->ssl, &byte, 1, &n)) < 0 && tls->failure.alert >= 0
-                       ? tls->broken
-                       : error;
+        if (tls_settle(tls, SSL_read_ex(tls->ssl, &byte, 1, &n)) < 0 && tls->failure.alert >= 0)
+                return tls->broken;
+        return error;
 }
 
 static int open_stream(struct tls *tls, const struct ouro_tls_options *options, ouro_stream **ret_stream)

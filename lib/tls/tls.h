@@ -146,9 +146,10 @@ void tls_free(struct tls *tls); /* not what is below */
 
 BIO_METHOD *tls_bio_method(void); /* NULL: no memory */
 
-int tls_settle(struct tls *tls, int result); /* what it has come to; at once after the call */
-int tls_fill(struct tls *tls);               /* waits for more from below */
-int tls_drain(struct tls *tls);              /* sends all that OpenSSL has written */
+int tls_settle(struct tls *tls, int result);      /* what it has come to; at once after the call */
+int tls_fill(struct tls *tls);                    /* waits for more from below */
+int tls_drain(struct tls *tls);                   /* sends all that OpenSSL has written */
+int tls_failed_below(struct tls *tls, int error); /* gives error back */
 bool tls_has_out(const struct tls *tls);
 int tls_drain_briefly(struct tls *tls); /* the same in a cancelled task, too, but not for long */
 

@@ -30,13 +30,19 @@ static void answer(struct tls *tls)
         ouro_mutex_unlock(&tls->writing_lock);
 }
 
+/* Nothing can be read without more from below. */
+static bool needs_more(const struct tls *tls)
+{
+        return !tls->broken && !tls->end_below && SSL_pending(tls->ssl) == 0 &&
+               !(SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN);
+}
+
 static int read_step(struct tls *tls, void *buf, size_t len, size_t *ret_n)
 {
         int step;
 
         answer(tls); /* and what a write that was cut short has left */
-        if (SSL_pending(tls->ssl) == 0 && !tls->end_below &&
-            !(SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN)) {
+        if (needs_more(tls)) {
                 step = tls_fill(tls);
                 if (step < 0)
                         return step;
@@ -91,12 +97,14 @@ static int tls_wait(void *self)
         int error = ouro_mutex_lock(&tls->reading_lock);
 
         if (error == 0) {
-                if (!tls->broken && !tls->closing && SSL_pending(tls->ssl) == 0)
+                if (!tls->closing && needs_more(tls))
                         error = (int)ouro_stream_peek(tls->below, 1, &data);
                 ouro_mutex_unlock(&tls->reading_lock);
                 ouro_condition_notify_all(&tls->progress);
         }
-        return error > 0 || error == -ENODATA ? 0 : error;
+        if (error >= 0 || error == -ENODATA)
+                return 0;
+        return tls->closing ? error : tls_failed_below(tls, error);
 }
 
 /* ---- writing ---- */

@@ -35,6 +35,7 @@ class Server:
         if not line.startswith("listening on tcp:127.0.0.1:"):
             sys.exit(f"the server says {line!r}, {self.process.stderr.read()!r}")
         self.port = int(line.rsplit(":", 1)[1])
+        self.stopped = False
         self.scheme = "https" if "--tls" in options else "http"
         self.url = f"{self.scheme}://127.0.0.1:{self.port}"
 
@@ -42,14 +43,19 @@ class Server:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        self.stop()
         try:
             check("the server's end", self.process.wait(60), 0)
         except subprocess.TimeoutExpired:
             self.process.kill()
             wrong.append("the server did not end")
         check("the server's complaints", self.process.stderr.read(), "")
+
+    def stop(self):
+        """Once: a second signal would end what is no server any more."""
+        if not self.stopped and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.stopped = True
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
@@ -263,7 +269,7 @@ def drains(root):
         small = b""
         while not small.endswith((root / "small.txt").read_bytes()):
             small += kept.recv(65536)
-        server.process.send_signal(signal.SIGTERM)
+        server.stop()
         check("a kept connection", receive_all(kept), b"")
         body = (head + receive_all(busy)).partition(b"\r\n\r\n")[2]
         check("a request under way", body == (root / "large.bin").read_bytes(), True)

@@ -144,7 +144,7 @@ IN_LOOP(copy, a_file_without_any_data_is_a_hole)
 IN_LOOP(copy, files_of_proc_are_read_to_their_end)
 {
         EQ(copy_with("/proc/self/status", "b", 0), 0);
-        cr_assert(blocks_of("b") > 0 || access("b", R_OK) == 0);
+        cr_assert(blocks_of("b") > 0);
         EQ(copy_with("/proc/version", "c", 0), 0);
         expect_same("/proc/version", "c");
         return 0;
@@ -261,7 +261,6 @@ IN_LOOP(copy, mistakes_have_their_errno)
         cr_assert(!exists("b"));
         EQ(link("a", "same"), 0);
         EQ(copy_with("a", "same", 0), -EINVAL);
-        EQ(blocks_of("a") > 0, true);
         close(fd);
         close_both(fds);
         return 0;
@@ -497,6 +496,5 @@ Test(copy, a_full_disk_is_told_and_nothing_is_left_on_it)
         EQ(mount("none", "small", "tmpfs", 0, "size=1m"), 0);
         make_file("a", 3 * MIB);
         EQ(ouro_run(copies_until_full, NULL), 0);
-        EQ(mount(NULL, "small", NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
         EQ(umount2("small", MNT_DETACH), 0);
 }
