@@ -241,8 +241,8 @@ IN_LOOP(process_output, a_talk_until_exit_that_is_out_of_time_leaves_the_process
                 result = ouro_process_communicate(process, &options, &captured, NULL);
         }
         EQ(result, -ETIME);
-        for (int number = 0; number < 3; number++)
-                cr_assert(ouro_process_fd(process, number) >= 0, "%d", number);
+        cr_assert(ouro_process_fd(process, 1) >= 0);
+        cr_assert(ouro_process_fd(process, 2) >= 0);
         EQ(ouro_process_close(process), 0);
         return 0;
 }
