@@ -463,6 +463,8 @@ IN_LOOP(serve_limits, f26_connection_that_ends_makes_room_for_the_next)
                 1000; /* a multishot accept keeps to the limit that it was begun under */
         serving_begin(&serving);
         crowd_begin(&serving, &crowd);
+        int64_t began = ouro_now();
+
         while (serving_stats(&serving).back_offs < 1)
                 EQ(ouro_yield(), 0);
         EQ(ouro_shutdown(crowd.one, SHUT_WR), 0);
@@ -470,6 +472,7 @@ IN_LOOP(serve_limits, f26_connection_that_ends_makes_room_for_the_next)
         EQ(ouro_shutdown(crowd.late[0], SHUT_WR), 0);
         EQ(ouro_shutdown(crowd.late[1], SHUT_WR), 0);
         crowd_gets_its_echo(&crowd);
+        cr_assert(shortages <= 1 + (ouro_now() - began) / OURO_SEC(1), "told %d times", shortages);
         EQ(setrlimit(RLIMIT_NOFILE, &crowd.before), 0);
         EQ(ouro_close(crowd.one), 0);
         EQ(serving_end(&serving), 0);
