@@ -1,5 +1,6 @@
 /* Of lib/io/receiver.c: bytes in order, whatever asks the kernel for them. */
 #include <errno.h>
+#include <pthread.h>
 
 #include "base/alloc.h"
 #include "io/receiver.h"
@@ -326,6 +327,36 @@ IN_LOOP(receiver, misuse_is_told)
                 EQ(ouro_receiver_next(somebodys, &buf), -ETIME);
         EQ(ouro_receiver_close(somebodys), 0);
         EQ(ouro_receiver_close(NULL), 0);
+        close_both(fds);
+        return 0;
+}
+
+static intptr_t next_elsewhere(void *arg)
+{
+        struct ouro_buf buf;
+
+        (void)arg;
+        EQ(ouro_receiver_next(somebodys, &buf), -EPERM);
+        EQ(ouro_receiver_close(somebodys), -EPERM);
+        return 0;
+}
+
+static void *other_loop(void *arg)
+{
+        EQ(ouro_run(next_elsewhere, NULL), 0);
+        return arg;
+}
+
+IN_LOOP(receiver, another_loops_is_refused)
+{
+        pthread_t thread;
+        int fds[2];
+
+        unix_pair(fds);
+        somebodys = open_on(fds[0]);
+        EQ(pthread_create(&thread, NULL, other_loop, NULL), 0);
+        EQ(pthread_join(thread, NULL), 0);
+        EQ(ouro_receiver_close(somebodys), 0);
         close_both(fds);
         return 0;
 }

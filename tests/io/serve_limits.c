@@ -154,6 +154,22 @@ IN_LOOP(serve_limits, silent_connection_is_cut)
         return 0;
 }
 
+IN_LOOP(serve_limits, limits_of_for_ever_are_none)
+{
+        struct serving serving = SERVING(serving_echo);
+
+        serving.options.idle_ns = serving.options.total_ns = serving.options.drain_ns = OURO_FOREVER;
+        serving_begin(&serving);
+        int fd = serving_dial(&serving);
+
+        expect_echo(fd, "a");
+        EQ(ouro_sleep(OURO_MS(2)), 0);
+        expect_echo(fd, "b");
+        EQ(ouro_close(fd), 0);
+        EQ(serving_end(&serving), 0);
+        return 0;
+}
+
 /* A byte now and then is no silence; how long that may go on is what total_ns is for. */
 IN_LOOP(serve_limits, byte_by_byte_is_not_idle_but_ends_by_total_time)
 {
