@@ -121,14 +121,13 @@ struct ouro_tls_context_options {
  * @ret_context: to be closed by ouro_tls_context_close()
  *
  * Reads the files named, by blocking calls. Threads: from anywhere; a context may be used on several loops at
- * once. Returns:
- *  -EINVAL: a NULL, an unknown side, a server without identity, an option of the other side, an empty or too
- *    long protocol name, asking clients without an authority
- *  -ENOENT, -EACCES, -EISDIR: a file cannot be read, or another errno of open(2)
- *  -EBADMSG: a file or memory is not PEM, or holds nothing of what it should
- *  -EKEYREJECTED: a key is not that of its certificate, or OpenSSL's security level forbids one
- *  -ENOTSUP: versions or ciphers that this OpenSSL has not
- *  -ENOMEM
+ * once.
+ *
+ * Returns: 0; -EINVAL: a NULL, an unknown side, a server without identity, an option of the other side, an
+ * empty or too long protocol name, or clients to be asked without an authority; -ENOENT, -EACCES, -EISDIR or
+ * another errno of open(2): a file cannot be read; -EBADMSG: a file or memory is not PEM, or holds nothing of
+ * what it should; -EKEYREJECTED: a key is not that of its certificate, or OpenSSL's security level forbids
+ * one; -ENOTSUP: versions or ciphers that this OpenSSL has not; -ENOMEM.
  */
 OURO_API int ouro_tls_context_open(const struct ouro_tls_context_options *options,
                                    ouro_tls_context **ret_context);
@@ -181,13 +180,12 @@ struct ouro_tls_options {
  *
  * With TLS 1.3 a server that refuses our certificate says so only after this: the first read tells -EACCES.
  *
- * Returns: 0 or
- *  -EKEYREJECTED: the server's certificate was refused: expired, for another host, of an unknown authority,
- * for another purpose, taken back -EACCES: the server refused ours, or wants one -EPROTONOSUPPORT: no
- * version, cipher or application protocol in common -EPROTO: what came is not TLS, or broken, or the server
- * gave up for another reason -ECONNRESET: it ended in between -EINVAL: a NULL, a server's context, no host
- *  -EPERM: outside a loop, or below is another loop's
- *  -ECANCELED, -ETIME, -ENOMEM or an errno of the stream below
+ * Returns: 0; -EKEYREJECTED: the server's certificate was refused: expired, for another host, of an unknown
+ * authority, for another purpose, taken back; -EACCES: the server refused ours, or wants one;
+ * -EPROTONOSUPPORT: no version, cipher or application protocol in common; -EPROTO: what came is not TLS, or
+ * broken, or the server gave up for another reason; -ECONNRESET: it ended in between; -EINVAL: a NULL, a
+ * server's context, or no host; -EPERM: outside a loop, or below is another loop's; -ECANCELED, -ETIME: the
+ * caller was cut short; -ENOMEM; or an errno of the stream below.
  */
 OURO_API int ouro_tls_connect(ouro_tls_context *context, ouro_stream *below,
                               const struct ouro_tls_options *options, ouro_stream **ret_stream);
