@@ -195,8 +195,9 @@ OURO_API int ouro_stream_info(const ouro_stream *stream, struct ouro_stream_coun
 /* ---- reading ---------------------------------------------------------------------------------- */
 
 /* Errors of every call that reads: -EINVAL (NULL), -EBUSY (another task reads), -EBADF (closed meanwhile, or
- * not to be read), -ENOMEM, -ECANCELED, -ETIME, and what the descriptor gave (-ECONNRESET, -EIO), which
- * stays. Data in place lies in the stream's buffer until the next call that reads. */
+ * not to be read), -ENOMEM, -ECANCELED, -ETIME, -EDEADLK (every task waits, see ouro_run()), and what the
+ * descriptor gave (-ECONNRESET, -EIO), which stays. Data in place lies in the stream's buffer until the next
+ * call that reads. */
 
 /**
  * ouro_stream_read - read some bytes
@@ -272,9 +273,10 @@ OURO_API int ouro_stream_consume(ouro_stream *stream, size_t n);
 /* ---- writing ---------------------------------------------------------------------------------- */
 
 /* Errors of every call that writes: -EINVAL (NULL), -EBUSY (another task writes), -EPIPE (shut down, or the
- * peer reads no more), -EBADF (closed meanwhile, or not to be written), -ENOMEM, -ECANCELED, -ETIME, and what
- * the descriptor gave, which stays. A call that is cut short may have taken over a part of what it was given:
- * ouro_stream_info() tells how much, and what was taken over is still to be sent. */
+ * peer reads no more), -EBADF (closed meanwhile, or not to be written), -ENOMEM, -ECANCELED, -ETIME, -EDEADLK
+ * (as for reading), and what the descriptor gave, which stays. A call that is cut short may have taken over a
+ * part of what it was given: ouro_stream_info() tells how much, and what was taken over is still to be sent.
+ */
 
 /**
  * ouro_stream_write - write bytes

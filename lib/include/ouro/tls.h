@@ -1,10 +1,10 @@
 /* ouro/tls.h - TLS on streams, for clients and servers. Of a library of its own: libouro-tls, over OpenSSL 3.
  *
  *      ouro_tls_context *context;                                           once, for all connections
- *      struct ouro_tls_context_options trust = OURO_SIZED_(struct ouro_tls_context_options);
+ *      struct ouro_tls_context_options trust = {.size = sizeof(struct ouro_tls_context_options)};
  *      ouro_tls_context_open(&trust, &context);                             trusts what the system trusts
  *
- *      struct ouro_tls_options peer = OURO_SIZED_(struct ouro_tls_options);
+ *      struct ouro_tls_options peer = {.size = sizeof(struct ouro_tls_options)};
  *      peer.host = "example.org";                                           asked for, and verified
  *      ouro_tls_connect(context, below, &peer, &stream);                    stream owns below from now on
  *
