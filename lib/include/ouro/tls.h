@@ -123,8 +123,9 @@ struct ouro_tls_context_options {
  * Reads the files named, by blocking calls. Threads: from anywhere; a context may be used on several loops at
  * once. Returns:
  *  -EINVAL: a NULL, an unknown side, a server without identity, an option of the other side, an empty or too
- * long protocol name, asking clients without an authority -ENOENT, -EACCES, -EISDIR: a file cannot be read,
- * or another errno of open(2) -EBADMSG: a file or memory is not PEM, or holds nothing of what it should
+ *    long protocol name, asking clients without an authority
+ *  -ENOENT, -EACCES, -EISDIR: a file cannot be read, or another errno of open(2)
+ *  -EBADMSG: a file or memory is not PEM, or holds nothing of what it should
  *  -EKEYREJECTED: a key is not that of its certificate, or OpenSSL's security level forbids one
  *  -ENOTSUP: versions or ciphers that this OpenSSL has not
  *  -ENOMEM
