@@ -209,18 +209,37 @@ static int begin(ouro_tls_context *context, ouro_stream *below, const struct our
         return error;
 }
 
+/* Whatever it was: also what has been found out before there was a connection. */
+static int tell_failure(struct ouro_tls_failure_info *ret_failure, struct ouro_tls_failure_info *failure,
+                        int error)
+{
+        char words[128];
+
+        if (!ret_failure || error >= 0)
+                return error;
+        if (failure->error != error)
+                tls_fail(failure, error, "%s", strerror_r(-error, words, sizeof words));
+        *ret_failure = *failure;
+        return error;
+}
+
 static int become(ouro_tls_context *context, ouro_stream *below, const struct ouro_tls_options *given,
                   enum ouro_tls_side side, ouro_stream **ret_stream)
 {
+        struct ouro_tls_failure_info failure = {.error = 0}, *ret_failure;
         struct ouro_tls_options options;
         const void *data;
         int saved_errno = errno, error;
 
-        if (!context || !below || !ret_stream || read_options(&options, given) < 0)
+        if (read_options(&options, given) < 0)
                 return -EINVAL;
-        error = (int)ouro_stream_peek(below, 0, &data); /* refuses who may not use it */
+        ret_failure = options.failure;
+        options.failure = &failure;
+        error = context && ret_stream ? (int)ouro_stream_peek(below, 0, &data)
+                                      : -EINVAL; /* refuses who may not */
         if (error >= 0)
                 error = begin(context, below, &options, side, ret_stream);
+        error = tell_failure(ret_failure, &failure, error);
         errno = saved_errno;
         return error;
 }

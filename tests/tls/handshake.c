@@ -345,7 +345,10 @@ IN_LOOP(tls_handshake, misuse_is_told_and_loses_nothing)
         struct ends ends;
 
         ends_open(&ends, NULL, NULL);
+        ends.client.options.failure = &ends.client.failure;
         EQ(ouro_tls_connect(NULL, ends.client.below, &ends.client.options, &stream), -EINVAL);
+        EQ(ends.client.failure.error, -EINVAL);
+        cr_assert(ends.client.failure.reason[0]);
         EQ(ouro_tls_connect(ends.client.context, NULL, &ends.client.options, &stream), -EINVAL);
         EQ(ouro_tls_connect(ends.client.context, ends.client.below, &ends.client.options, NULL), -EINVAL);
         EQ(ouro_tls_connect(ends.client.context, ends.client.below, NULL, &stream), -EINVAL); /* no host */
