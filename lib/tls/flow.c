@@ -90,6 +90,14 @@ static uint64_t written_below(const struct tls *tls)
         return ouro_stream_info(tls->below, &info) == 0 ? info.written_bytes : 0;
 }
 
+bool tls_all_is_sent(const struct tls *tls)
+{
+        struct ouro_stream_counts info = OURO_STREAM_COUNTS_INIT;
+
+        return !tls->closing && !tls_has_out(tls) && !SSL_in_init(tls->ssl) &&
+               ouro_stream_info(tls->below, &info) == 0 && info.sent_bytes == info.written_bytes;
+}
+
 /* Cut short, it may have handed over a part. Closed meanwhile, the stream below is gone: during a handshake
  * it is still its owner's. */
 static int send_some(struct tls *tls)

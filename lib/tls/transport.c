@@ -300,13 +300,16 @@ static int send_new_keys(struct tls *tls)
         return step < 0 ? step : 0;
 }
 
+/* With nothing to send it succeeds at once, in a task that may not wait, too: so that one who closes without
+ * lingering has not lost anything. */
 static int tls_flush(void *self)
 {
         struct tls *tls = self;
         int saved_errno = errno;
-        int error = lock_to_write(tls);
+        bool idle = tls_all_is_sent(tls);
+        int error = idle ? 0 : lock_to_write(tls);
 
-        if (error == 0) {
+        if (error == 0 && !idle) {
                 error = send_new_keys(tls);
                 if (error == 0)
                         error = tls_drain(tls);

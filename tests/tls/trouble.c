@@ -241,6 +241,26 @@ IN_LOOP(tls_trouble, closing_what_is_below_ends_a_handshake)
         return 0;
 }
 
+/* Where nothing is left to be sent, closing without lingering is an end as any other. */
+IN_LOOP(tls_trouble, closing_at_once_is_a_declared_end)
+{
+        const struct ouro_stream_options at_once = {.size = sizeof at_once, .linger_ns = -1};
+        struct ends ends;
+        char byte;
+
+        ends_open(&ends, NULL, NULL);
+        ends.client.options.stream = &at_once;
+        ends_made(&ends);
+        EQ(ouro_stream_write(ends.client.stream, "x", 1), 0);
+        EQ(ouro_stream_flush(ends.client.stream), 0);
+        EQ(ouro_stream_close(ends.client.stream), 0);
+        ends.client.stream = NULL;
+        EQ(ouro_stream_read(ends.server.stream, &byte, 1), 1);
+        EQ(ouro_stream_read(ends.server.stream, &byte, 1), 0);
+        ends_close(&ends);
+        return 0;
+}
+
 /* ---- no memory below ---- */
 
 /* What was encrypted when the stream below had no memory counts as written: it is not written again. */
