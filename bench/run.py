@@ -15,7 +15,7 @@ import sys
 
 from report import AT_LEAST, AT_MOST, Bench, add_row, note, print_table, rotated
 from run_copy import run_copy
-from run_echo import run_echoes, run_idle
+from run_echo import SERVER_CORE, run_echoes, run_idle
 from run_files import run_files
 from run_peers import add_peer_rows, peer_round
 from run_pools import run_pools

@@ -26,7 +26,7 @@
 #include "ring/uring.h"
 #include "ring/written.h"
 
-enum { WORKERS_DEFAULT = 16 };
+enum { WORKERS_DEFAULT = 16, DISK_BATCH = 4 };
 
 /* Setup flags from the most wanted form to the plainest, with the kernel that brought them.
  *
@@ -92,6 +92,30 @@ static struct io_uring_sqe *free_entry(struct uring *uring)
         return &ring->sq.sqes[ring->sq.sqe_tail++ & ring->sq.ring_mask];
 }
 
+/* At an offset: of a file, that is, and a disk may be behind it. */
+static bool is_at_offset(const struct io_uring_sqe *sqe)
+{
+        switch (sqe->opcode) {
+        case IORING_OP_READ:
+        case IORING_OP_WRITE:
+        case IORING_OP_READV:
+        case IORING_OP_WRITEV:
+        case IORING_OP_READ_FIXED:
+        case IORING_OP_WRITE_FIXED:
+                return sqe->off != UINT64_MAX;
+        default:
+                return false;
+        }
+}
+
+/* A disk that gets all that a pass asks of it at once has stood idle until then, and then answers all at
+ * once: it is given some at a time. Sockets gain nothing by it (docs/decisions.md). */
+static void hand_over_early(struct uring *uring)
+{
+        if (unsubmitted(&uring->ring) >= DISK_BATCH)
+                enter(uring, publish(&uring->ring), 0, 0, 0); /* an error here comes again in uring_wait() */
+}
+
 static bool uring_submit(struct ring *ring, struct op *op)
 {
         struct uring *uring = ring->impl;
@@ -109,6 +133,8 @@ static bool uring_submit(struct ring *ring, struct op *op)
                 sqe->rw_flags |= RWF_NOSIGNAL;
         if (unlikely(ring->fixed))
                 fixed_apply(ring->fixed, sqe);
+        if (is_at_offset(sqe))
+                hand_over_early(uring);
         return true;
 }
 
