@@ -110,7 +110,8 @@ static int tls_wait(void *self)
         int error = ouro_mutex_lock(&tls->reading_lock);
 
         if (error == 0) {
-                if (!tls->closing && needs_more(tls))
+                error = answer(tls); /* as before reading */
+                if (error == 0 && !tls->closing && needs_more(tls))
                         error = (int)ouro_stream_peek(tls->below, 1, &data);
                 ouro_mutex_unlock(&tls->reading_lock);
                 ouro_condition_notify_all(&tls->progress);

@@ -370,13 +370,15 @@ IN_LOOP(relay, a_stream_that_is_closed_as_it_begins_ends_it)
 
         for (int spent = 0; spent < 600; spent++) {
                 ouro_stream *first[2], *second[2];
-                struct closer closer;
-                ouro_task closing;
+                struct closer closer, witness = {NULL, false};
+                ouro_task closing, passing;
 
                 EQ(ouro_stream_pair(64, NULL, first), 0);
                 EQ(ouro_stream_pair(64, NULL, second), 0);
                 closer = (struct closer){second[1], false};
-                EQ(ouro_yield(), 0);
+                passing = ouro_create_task(close_it, &witness);
+                while (!witness.done) /* then a pass has just begun */
+                        EQ(ouro_stream_write(first[0], "", 0), 0);
                 closing = ouro_create_task(close_it, &closer);
                 for (int i = 0; i < spent; i++)
                         EQ(ouro_stream_write(first[0], "", 0), 0);
@@ -384,6 +386,7 @@ IN_LOOP(relay, a_stream_that_is_closed_as_it_begins_ends_it)
                         EQ(ouro_relay(first[1], second[1], NULL, NULL), -EBADF);
                         ended++;
                 }
+                EQ(ouro_await(passing), 0);
                 EQ(ouro_await(closing), 0);
                 EQ(ouro_stream_close(first[0]), 0);
                 EQ(ouro_stream_close(first[1]), 0);

@@ -7,6 +7,14 @@
 
 TestSuite(tls_trouble, .init = ends_begin, .fini = ends_end);
 
+/* Past the stream's buffer. */
+static intptr_t read_block(void *arg)
+{
+        static char block[8192];
+
+        return ouro_stream_read(arg, block, sizeof block);
+}
+
 static intptr_t read_byte(void *arg)
 {
         char byte;
@@ -194,22 +202,60 @@ IN_LOOP(tls_trouble, closing_ends_a_reader_that_sends_what_was_left)
         static char buf[60000];
         struct gate gate = {0};
         struct ends ends;
-        ouro_task reader;
 
-        ends_open(&ends, NULL, NULL);
-        gate_put_on(&gate, &ends.client.below);
-        ends_made(&ends);
-        gate_open(&gate, SIZE_MAX, 0);
-        OURO_TIMEOUT(OURO_MS(5)) {
-                EQ(ouro_stream_write(ends.client.stream, buf, sizeof buf), 0); /* encrypted: taken over */
+        for (int i = 0; i < 2; i++) {
+                ouro_task reader;
+
+                gate = (struct gate){0};
+                ends_open(&ends, NULL, NULL);
+                gate_put_on(&gate, &ends.client.below);
+                ends_made(&ends);
+                gate_open(&gate, SIZE_MAX, 0);
+                OURO_TIMEOUT(OURO_MS(5)) {
+                        EQ(ouro_stream_write(ends.client.stream, buf, sizeof buf), 0); /* encrypted */
+                }
+                reader = ouro_create_task(i ? read_block : read_byte, ends.client.stream);
+                let_run();
+                EQ(ouro_task_state(reader), OURO_STATE_WAITING);
+                EQ(ouro_stream_abort(ends.client.stream, false), 0);
+                ends.client.stream = NULL;
+                EQ(ouro_await(reader), -EBADF);
+                ends_close(&ends);
         }
-        reader = ouro_create_task(read_byte, ends.client.stream);
-        let_run();
-        EQ(ouro_task_state(reader), OURO_STATE_WAITING);
-        EQ(ouro_stream_abort(ends.client.stream, false), 0);
-        ends.client.stream = NULL;
-        EQ(ouro_await(reader), -EBADF);
-        ends_close(&ends);
+        return 0;
+}
+
+/* What asks for an answer has been sent when a read waits: also what a write that was cut short has left. */
+IN_LOOP(tls_trouble, a_read_that_waits_sends_what_was_left)
+{
+        static char buf[60000], got[60000];
+
+        for (int i = 0; i < 2; i++) {
+                struct gate gate = {0};
+                struct ends ends;
+                ouro_task reader;
+
+                ends_open(&ends, NULL, NULL);
+                gate_put_on(&gate, &ends.client.below);
+                ends_made(&ends);
+                EQ(ouro_stream_write(ends.server.stream, "t", 1),
+                   0); /* and behind the tickets nothing waits */
+                EQ(ouro_stream_flush(ends.server.stream), 0);
+                EQ(ouro_stream_read(ends.client.stream, got, 1), 1);
+                gate_open(&gate, SIZE_MAX, 0);
+                OURO_TIMEOUT(OURO_MS(5)) {
+                        EQ(ouro_stream_write(ends.client.stream, buf, sizeof buf), 0); /* encrypted */
+                }
+                gate_open(&gate, SIZE_MAX, SIZE_MAX);
+                reader = ouro_create_task(i ? read_block : read_byte, ends.client.stream);
+                OURO_TIMEOUT(OURO_SEC(20)) {
+                        EQ(ouro_stream_read_exactly(ends.server.stream, got, sizeof got, NULL), 0);
+                }
+                EQ(ouro_stream_write(ends.server.stream, "x", 1), 0);
+                EQ(ouro_stream_flush(ends.server.stream), 0);
+                EQ(ouro_await(reader), 1);
+                ends_close(&ends);
+        }
         return 0;
 }
 
