@@ -1,4 +1,5 @@
-/* copy_ouro.c - copy a file, as cp FROM TO does: for run_copy.py, which takes the time of both from outside. */
+/* copy_ouro.c - copy a file, as cp FROM TO does: for run_copy.py, which takes the time of both from outside.
+ */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -17,7 +17,7 @@ test_packages='g++ clang lld libcriterion-dev groff-base valgrind gdb libcurl4-o
 test_packages="$test_packages libssl-dev openssl curl"
 test_packages="$test_packages libhiredis-dev uthash-dev redis-tools"
 test_packages="$test_packages libhttp-parser-dev wrk chromium"
-test_packages="$test_packages acl"
+test_packages="$test_packages acl netbase libcap2-bin"
 bench_packages='libuv1-dev g++ golang-go cargo rustc librust-tokio-dev libboost-fiber-dev'
 bench_packages="$bench_packages libhiredis-dev uthash-dev redis-tools"
 bench_packages="$bench_packages libhttp-parser-dev wrk fio"
@@ -127,13 +127,16 @@ run_suite()
         setup=$2
         shift 2
         echo "dev.sh: $directory, $setup"
-        meson test -C "$directory" --no-rebuild --print-errorlogs --setup "$setup" "$@" || failed=1
+        # One more than there are processors: many tests wait for most of their time.
+        meson test -C "$directory" --no-rebuild --print-errorlogs --num-processes $(($(nproc) + 1)) \
+                --setup "$setup" "$@" || failed=1
 }
 
+# The benchmarks in C are built, too; those in other languages where their compilers are already.
 command_test()
 {
         # shellcheck disable=SC2086 # lists of names
-        install_missing $build_packages $tool_packages $test_packages $bench_packages
+        install_missing $build_packages $tool_packages $test_packages
         if ! build build -Dtests=enabled -Dtools=enabled -Dbench=enabled -Dman=enabled ||
                 ! build_by_clang; then
                 echo 'dev.sh: it does not build' >&2

@@ -46,7 +46,7 @@ int request_path(const struct request *request, char path[TARGET_MOST + 16]);
 /* A file that has been opened, looked at and, if it is small, read. */
 struct file {
         UT_hash_handle hh; /* by path, in the cache */
-        int fd;
+        int fd;            /* -1: its content is enough */
         uint64_t inode;
         off_t size;
         struct timespec modified;
@@ -65,6 +65,7 @@ struct files {
         int root;         /* a directory: nothing outside it is ever opened */
         int64_t cache_ns; /* how long what is known of a file is believed; 0: nothing is kept */
         size_t content_bytes;
+        unsigned open; /* files in the table with a descriptor */
         struct file *table;
 };
 

@@ -174,7 +174,7 @@ static struct iovec text(const char *string)
 static int send_file(struct site *site, ouro_stream *stream, const struct request *request,
                      const struct file *file)
 {
-        char partial[128];
+        char partial[128], now[32]; /* of our own: while this waits, others set site->date */
         off_t from, len;
         int status = range_of(file, request, &from, &len), error, n = 0;
         bool body = request->parser.method == HTTP_GET && len > 0;
@@ -189,7 +189,7 @@ static int send_file(struct site *site, ouro_stream *stream, const struct reques
         tell(site, request, status);
         pieces[n++] = text(status == 200 ? "HTTP/1.1 200 OK\r\nServer: ouro\r\nDate: "
                                          : "HTTP/1.1 206 Partial Content\r\nServer: ouro\r\nDate: ");
-        pieces[n++] = text(date(site));
+        pieces[n++] = text(strcpy(now, date(site)));
         pieces[n++] = text("\r\n");
         pieces[n++] = text(file->fields);
         pieces[n++] = text(status == 200 ? file->length : partial);
@@ -229,6 +229,7 @@ static int status_of(int error)
         case -EACCES:
         case -EPERM:
                 return 403;
+        case -EAGAIN: /* something was renamed on the way to it */
         case -EMFILE:
         case -ENFILE:
         case -ENOMEM:

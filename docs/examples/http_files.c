@@ -1,7 +1,8 @@
 /* http_files.c - the files of a site: opened below its root only, and kept for a while.
  *
  * What is kept is believed for cache_ns, then looked at again: the file is opened anew, and if it is not the
- * same any more, what was kept is forgotten when its last user has done with it. */
+ * same any more, what was kept is forgotten when its last user has done with it. Of small files the content
+ * is kept and no descriptor, of a few large ones the descriptor: connections need descriptors more. */
 #include "http.h"
 
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 
 enum {
         CACHED_MOST = 1024,      /* files */
+        OPEN_MOST = 64,          /* of them: by their descriptors */
         SMALL_MOST = 64 * 1024,  /* of a file that is kept whole, in bytes */
         CONTENT_MOST = 64 << 20, /* of all of those */
 };
@@ -104,15 +106,19 @@ static void read_content(struct files *files, struct file *file)
                 free(file->content);
                 file->content = NULL;
         }
-        if (file->content)
-                files->content_bytes += (size_t)file->size;
+        if (!file->content)
+                return;
+        files->content_bytes += (size_t)file->size;
+        ouro_close(file->fd);
+        file->fd = -1;
 }
 
 static void file_free(struct files *files, struct file *file)
 {
         if (file->content)
                 files->content_bytes -= (size_t)file->size;
-        ouro_close(file->fd);
+        if (file->fd >= 0)
+                ouro_close(file->fd);
         free(file->content);
         free(file);
 }
@@ -139,6 +145,7 @@ static void forget(struct files *files, struct file *file)
 {
         HASH_DEL(files->table, file);
         file->cached = false;
+        files->open -= file->fd >= 0;
         if (file->users == 0)
                 file_free(files, file);
 }
@@ -166,12 +173,15 @@ static void keep(struct files *files, struct file *file)
 
         if (files->cache_ns == 0)
                 return;
-        if (HASH_COUNT(files->table) >= CACHED_MOST)
-                forget(files, files->table);
         while ((other = find(files, file->path)))
                 forget(files, other);
+        if (file->fd >= 0 && files->open >= OPEN_MOST)
+                return;
+        if (HASH_COUNT(files->table) >= CACHED_MOST)
+                forget(files, files->table);
         HASH_ADD_STR(files->table, path, file);
         file->cached = true;
+        files->open += file->fd >= 0;
         file->looked_at_ns = ouro_now();
 }
 

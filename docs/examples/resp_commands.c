@@ -55,12 +55,16 @@ static void say_bytes(ouro_stream *to, const char *bytes, size_t len)
         ouro_stream_writev(to, pieces, 3);
 }
 
+/* Others may change or remove the entry while this waits for a client that does not read. */
 static void say_value(ouro_stream *to, const struct entry *entry)
 {
-        if (entry)
-                say_bytes(to, entry->value, entry->len);
+        struct value *value = entry ? value_hold(entry->value) : NULL;
+
+        if (value)
+                say_bytes(to, value->bytes, entry->len);
         else
                 say(to, "$-1\r\n");
+        value_release(value);
 }
 
 static void say_stored(ouro_stream *to, bool stored)
@@ -158,7 +162,7 @@ static void do_incr(ouro_stream *to, const struct word *words, size_t n)
         long long sum = 0, by = 1;
         char digits[24];
 
-        if ((entry && !parse_number(entry->value, entry->len, &sum)) ||
+        if ((entry && !parse_number(entry->value->bytes, entry->len, &sum)) ||
             (n > 2 && !parse_number(words[2].str, words[2].len, &by)))
                 say(to, "-ERR value is not an integer or out of range\r\n");
         else if (__builtin_add_overflow(sum, by, &sum))

@@ -19,11 +19,33 @@ void store_expire(struct entry *entry, int64_t expires_ns)
                 DL_APPEND(expiring, entry);
 }
 
+struct value *value_hold(struct value *value)
+{
+        value->users++;
+        return value;
+}
+
+void value_release(struct value *value)
+{
+        if (value && --value->users == 0 && value->dropped)
+                free(value);
+}
+
+/* Its entry has another now, or is no more. */
+static void value_drop(struct value *value)
+{
+        if (!value)
+                return;
+        value->dropped = true;
+        if (value->users == 0)
+                free(value);
+}
+
 void store_remove(struct entry *entry)
 {
         store_expire(entry, 0);
         HASH_DEL(entries, entry);
-        free(entry->value);
+        value_drop(entry->value);
         free(entry);
 }
 
@@ -57,21 +79,22 @@ struct entry *store_set(const char *key, size_t key_len, const char *value, size
 {
         struct entry *entry = find_or_add(key, key_len);
 
-        if (entry && len >= entry->room) { /* one more, so that an empty value has its place */
-                char *room = realloc(entry->value, len + 1);
+        if (!entry)
+                return NULL;
+        if (!entry->value || len > entry->room || entry->value->users > 0) {
+                struct value *place = calloc(1, sizeof *place + len);
 
-                if (!room) {
+                if (!place) {
                         if (!entry->value)
                                 store_remove(entry);
                         return NULL;
                 }
-                entry->value = room;
-                entry->room = len + 1;
+                value_drop(entry->value);
+                entry->value = place;
+                entry->room = len;
         }
-        if (entry) {
-                memcpy(entry->value, value, len);
-                entry->len = len;
-        }
+        memcpy(entry->value->bytes, value, len);
+        entry->len = len;
         return entry;
 }
 

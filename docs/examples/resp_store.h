@@ -2,17 +2,25 @@
 #ifndef RESP_STORE_H
 #define RESP_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define HASH_NONFATAL_OOM 1 /* what could not be added has no table */
 #include <uthash.h>
 
+/* While an answer is made of it (users), it stays as it is: its entry gets another, or goes. */
+struct value {
+        size_t users;
+        bool dropped; /* by its entry: the last user frees it */
+        char bytes[];
+};
+
 /* What a search reads, the end of hh and the key, lies in one cache line: a large table is in no cache. */
 struct entry {
         struct entry *prev, *next; /* among those that expire */
         int64_t expires_ns;        /* on the loop's clock; 0: never */
-        char *value;
+        struct value *value;
         size_t len, room;
         UT_hash_handle hh;
         char key[];
@@ -25,6 +33,10 @@ struct entry *store_find(const char *key, size_t key_len);
 struct entry *store_set(const char *key, size_t key_len, const char *value, size_t len);
 
 void store_remove(struct entry *entry);
+
+/* Whoever may wait while it reads a value holds it, and then releases it (NULL does nothing). */
+struct value *value_hold(struct value *value);
+void value_release(struct value *value);
 
 /* On the loop's clock; 0: never. */
 void store_expire(struct entry *entry, int64_t expires_ns);

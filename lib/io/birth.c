@@ -4,10 +4,15 @@
  * costs nothing. It has no signal for its end until exec gives it SIGCHLD: a child that could not execute its
  * program ends without that anybody but us can notice. All signals are blocked until their handlers are gone.
  *
+ * A child that takes another user's rights makes the memory, ours too, one that may not be looked into (see
+ * PR_SET_DUMPABLE in prctl(2)), and that must be so, else that user could trace it. So one such child at a
+ * time is born, and when it has memory of its own, ours is again what it was.
+ *
  * Valgrind makes a fork of such a clone(); there the child tells its failure through a pipe. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -223,7 +228,7 @@ static void await_report(struct birth *birth, int ends[2])
         }
 }
 
-static int clone_and_await(struct birth *birth)
+static int clone_and_await_one(struct birth *birth)
 {
         int ends[2] = {-1, -1}, error;
         long pid;
@@ -244,6 +249,22 @@ static int clone_and_await(struct birth *birth)
         if (birth->error < 0)
                 child_reap(birth->pidfd);
         return birth->error;
+}
+
+static int clone_and_await(struct birth *birth)
+{
+        static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+        int dumpable, error;
+
+        if (!birth->user)
+                return clone_and_await_one(birth);
+        pthread_mutex_lock(&one_at_a_time);
+        dumpable = sys_result(prctl(PR_GET_DUMPABLE));
+        error = clone_and_await_one(birth);
+        if (dumpable == 0 || dumpable == 1) /* 2 cannot be asked for */
+                (void)sys_result(prctl(PR_SET_DUMPABLE, dumpable));
+        pthread_mutex_unlock(&one_at_a_time);
+        return error;
 }
 
 int birth_give(struct birth *birth)

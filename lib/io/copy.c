@@ -121,11 +121,8 @@ static int tell_end(const struct copy *copy)
 /* After begin_content(), with its result. */
 static int go_on(struct copy *copy, int result)
 {
-        if (result == 1) {
-                fs_adopt(copy->data.from_fd);
-                fs_adopt(copy->data.to_fd);
+        if (result == 1)
                 result = copy_run(&copy->data);
-        }
         if (result == 0 && !copy->done)
                 result = (int)op_call(finish_call, copy);
         if (result == 0 && (copy->options.flags & OURO_COPY_SYNC) && copy->data.to_fd >= 0)
@@ -301,6 +298,8 @@ static int copy_by_name(struct copy *copy)
 {
         int result = (int)op_call(begin, copy);
 
+        fs_adopt(copy->data.from_fd); /* a helper has opened them */
+        fs_adopt(copy->data.to_fd);
         if (result >= 0)
                 result = go_on(copy, result);
         if (result == 0 && copy->data.to_fd >= 0)

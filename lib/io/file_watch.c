@@ -254,9 +254,12 @@ static int await_event(ouro_file_watch *watch, struct ouro_file_event *ret_event
                         hand_out(watch, ret_event);
                         return 0;
                 }
-                result = watch->scans ? file_watch_scan_one(watch, &watch->scans, &watch->scans_tail)
-                                      : file_watch_take_in(watch);
-                if (result == 0 && !watch->scans && !watch->events && watch->at == watch->len)
+                if (watch->scans) {
+                        result = file_watch_scan_one(watch, &watch->scans, &watch->scans_tail);
+                        continue;
+                }
+                result = file_watch_take_in(watch);
+                if (result == 0)
                         result = ouro_poll(watch->fd, POLLIN);
         }
         return watch->closed ? -EBADF : result;

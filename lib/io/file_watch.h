@@ -44,7 +44,9 @@ struct watch_node {
         struct watch_root *root;
         struct dents found; /* told when it was scanned: their own events may still come */
         int wd;
-        char *name; /* the root: "" */
+        unsigned seen;   /* ouro_file_watch.turn when it was last found in its place */
+        unsigned looked; /* ... and when what is in it was last looked at */
+        char *name;      /* the root: "" */
 };
 
 enum watch_scan_kind {
@@ -83,6 +85,8 @@ struct ouro_file_watch {
         uint32_t moved_cookie;
         bool found_any; /* some node has found something, and the queue has not been empty since */
         bool rescan;    /* events were lost */
+        bool sweep;     /* all has been looked at again since: what was not found is to be given up */
+        unsigned turn;  /* counts these looks */
         void *waiters;  /* queue of those who wait for their turn */
         bool taken;     /* it is somebody's turn */
         bool closed;
@@ -101,6 +105,8 @@ struct watch_node *file_watch_node_new(ouro_file_watch *watch, struct watch_root
 int file_watch_node_move(struct watch_node *node, struct watch_node *parent, const char *name);
 /* Frees it and all below it. The kernel's watches go too. */
 void file_watch_node_drop(ouro_file_watch *watch, struct watch_node *node);
+/* Drops what the last look at everything has not found where it should be. */
+void file_watch_drop_unseen(ouro_file_watch *watch);
 /* Bytes of its path, followed by name, with the zero; written to buf if there is one. */
 size_t file_watch_path(const struct watch_node *node, const char *name, char *buf);
 bool file_watch_is_below(const struct watch_node *node, const struct watch_node *top);

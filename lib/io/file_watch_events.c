@@ -93,6 +93,7 @@ static int directory_came(ouro_file_watch *watch, struct watch_node *node, const
             moved->root != node->root || file_watch_is_below(node, moved))
                 return file_watch_scan_push(&watch->scans_tail, node, from->name, SCAN_NEW);
         watch->moved = NULL;
+        watch->rescan = watch->rescan || watch->sweep; /* it may have passed by those who looked */
         return file_watch_node_move(moved, node, from->name);
 }
 
@@ -157,9 +158,12 @@ static int take_one(ouro_file_watch *watch, const struct inotify_event *from)
         return error;
 }
 
-/* Looks at all directories of all trees again. */
+/* Looks at all directories of all trees again. Those that were removed or moved out, and the kernel has lost
+ * the events that told it, are not found. */
 static int begin_rescan(ouro_file_watch *watch)
 {
+        watch->turn++;
+        watch->sweep = true;
         for (struct watch_root *root = watch->roots; root; root = root->next) {
                 int error = root->tree && root->node
                                     ? file_watch_scan_push(&watch->scans_tail, root->node, "", SCAN_AGAIN)
@@ -170,6 +174,13 @@ static int begin_rescan(ouro_file_watch *watch)
         }
         watch->rescan = false;
         return 0;
+}
+
+static void end_rescan(ouro_file_watch *watch)
+{
+        if (watch->sweep)
+                file_watch_drop_unseen(watch);
+        watch->sweep = false;
 }
 
 static int read_more(ouro_file_watch *watch)
@@ -194,6 +205,8 @@ int file_watch_take_in(ouro_file_watch *watch)
                         return error;
                 give_up_moved(watch);
                 forget_found(watch);
+                if (!watch->rescan)
+                        end_rescan(watch);
                 error = watch->rescan ? begin_rescan(watch) : 0;
                 return error < 0 ? error : watch->scans != NULL;
         }

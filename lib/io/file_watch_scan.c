@@ -155,6 +155,8 @@ static int take_in(ouro_file_watch *watch, struct watch_node *node, struct dents
                         error = file_watch_scan_push(tail, node, dent.name, kind);
         }
         dents->at = from;
+        if (error == 0)
+                node->looked = watch->turn;
         if (kind != SCAN_NEW)
                 return error;
         dents_clear(&node->found);
@@ -174,6 +176,8 @@ static struct watch_node *place(ouro_file_watch *watch, const struct watch_scan 
         bool same_root = node && node->root == scan->root;
 
         *ret_kind = scan->kind;
+        if (same_root)
+                node->seen = watch->turn;
         if (node && node == parent && !*scan->name)
                 return node;
         if (scan->root->removed || !parent || (same_root && file_watch_is_below(parent, node))) {
@@ -203,9 +207,13 @@ static int tell_error(ouro_file_watch *watch, const struct watch_scan *scan, int
 {
         const struct watch_node *parent = file_watch_find(watch, scan->parent_wd);
         const struct ouro_file_event event = {.id = scan->root->id, .error = error};
+        struct watch_node *node;
 
         if (error == -ENOENT || error == -ENOTDIR || error == -ELOOP || !parent || scan->root->removed)
                 return 0;
+        node = file_watch_child(parent, scan->name);
+        if (node) /* it is there, and stays watched as far as it was */
+                node->seen = watch->turn;
         if (scan->kind != SCAN_ADD)
                 return file_watch_tell(watch, parent, scan->name, &event);
         return error == -EACCES ? 0 : error;

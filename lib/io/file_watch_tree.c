@@ -143,6 +143,7 @@ struct watch_node *file_watch_node_new(ouro_file_watch *watch, struct watch_root
         }
         node->root = root;
         node->wd = wd;
+        node->seen = watch->turn;
         node->next = *bucket_of(watch, wd);
         *bucket_of(watch, wd) = node;
         link_to(node, parent);
@@ -189,6 +190,22 @@ void file_watch_node_drop(ouro_file_watch *watch, struct watch_node *node)
                 free_node(watch, at);
                 at = parent;
         } while (at);
+}
+
+void file_watch_drop_unseen(ouro_file_watch *watch)
+{
+        for (size_t i = 0; i < watch->buckets_len; i++) {
+                struct watch_node *node = watch->buckets[i];
+
+                while (node) {
+                        bool gone = node->parent && node->parent->looked == watch->turn &&
+                                    node->seen != watch->turn;
+
+                        if (gone)
+                                file_watch_node_drop(watch, node); /* and others of this bucket, maybe */
+                        node = gone ? watch->buckets[i] : node->next;
+                }
+        }
 }
 
 /* ---- roots ---- */

@@ -1,5 +1,5 @@
 /* file_xattr.c - extended attributes: read and written by the kernel's opcodes, listed and removed by a
- * helper. */
+ * helper. Those of symbolic links themselves have no opcode: a helper does all of it. */
 #include <errno.h>
 #include <limits.h>
 #include <linux/limits.h>
@@ -14,6 +14,7 @@ struct xattr_call {
         const char *path, *name;
         char *list;
         size_t size;
+        bool of_link; /* path is not followed */
 };
 
 /* What is longer than any attribute may be is cut to what is still too long, and fits into an entry. */
@@ -79,17 +80,27 @@ static intptr_t do_list(void *arg)
 {
         const struct xattr_call *call = arg;
 
+        if (call->of_link)
+                return sys_retry(llistxattr(call->path, call->list, call->size));
         return call->path ? sys_retry(listxattr(call->path, call->list, call->size))
                           : sys_retry(flistxattr(call->fd, call->list, call->size));
 }
 
-ssize_t ouro_listxattr(const char *path, char *list, size_t size)
+static ssize_t list_path(struct xattr_call call)
 {
-        struct xattr_call call = {.path = path, .list = list, .size = size};
-
-        if (!path || (!list && size > 0))
+        if (!call.path || (!call.list && call.size > 0))
                 return -EINVAL;
         return op_call_on(-1, "listxattr", do_list, &call);
+}
+
+ssize_t ouro_listxattr(const char *path, char *list, size_t size)
+{
+        return list_path((struct xattr_call){.path = path, .list = list, .size = size});
+}
+
+ssize_t ouro_llistxattr(const char *path, char *list, size_t size)
+{
+        return list_path((struct xattr_call){.path = path, .list = list, .size = size, .of_link = true});
 }
 
 ssize_t ouro_flistxattr(int fd, char *list, size_t size)
@@ -107,17 +118,27 @@ static intptr_t do_remove(void *arg)
 {
         const struct xattr_call *call = arg;
 
+        if (call->of_link)
+                return sys_retry(lremovexattr(call->path, call->name));
         return call->path ? sys_retry(removexattr(call->path, call->name))
                           : sys_retry(fremovexattr(call->fd, call->name));
 }
 
-int ouro_removexattr(const char *path, const char *name)
+static int remove_path(struct xattr_call call)
 {
-        struct xattr_call call = {.path = path, .name = name};
-
-        if (!path || !name)
+        if (!call.path || !call.name)
                 return -EINVAL;
         return (int)op_call_on(-1, "removexattr", do_remove, &call);
+}
+
+int ouro_removexattr(const char *path, const char *name)
+{
+        return remove_path((struct xattr_call){.path = path, .name = name});
+}
+
+int ouro_lremovexattr(const char *path, const char *name)
+{
+        return remove_path((struct xattr_call){.path = path, .name = name, .of_link = true});
 }
 
 int ouro_fremovexattr(int fd, const char *name)
@@ -129,4 +150,45 @@ int ouro_fremovexattr(int fd, const char *name)
         if (!name)
                 return -EINVAL;
         return (int)op_call_on(fd, "fremovexattr", do_remove, &call);
+}
+
+/* ---- of a link itself ---- */
+
+struct link_call {
+        const char *path, *name;
+        void *value;
+        size_t size;
+        int flags;
+};
+
+static intptr_t do_get_of_link(void *arg)
+{
+        const struct link_call *call = arg;
+
+        return sys_retry(lgetxattr(call->path, call->name, call->value, call->size));
+}
+
+ssize_t ouro_lgetxattr(const char *path, const char *name, void *value, size_t size)
+{
+        struct link_call call = {.path = path, .name = name, .value = value, .size = size};
+
+        if (!path || !name || (!value && size > 0))
+                return -EINVAL;
+        return op_call_on(-1, "lgetxattr", do_get_of_link, &call);
+}
+
+static intptr_t do_set_of_link(void *arg)
+{
+        const struct link_call *call = arg;
+
+        return sys_retry(lsetxattr(call->path, call->name, call->value, call->size, call->flags));
+}
+
+int ouro_lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags)
+{
+        struct link_call call = {path, name, (void *)(uintptr_t)value, size, flags};
+
+        if (!path || !name || (!value && size > 0))
+                return -EINVAL;
+        return (int)op_call_on(-1, "lsetxattr", do_set_of_link, &call);
 }

@@ -403,14 +403,19 @@ int ouro_process_signal_group(ouro_process *process, int signal)
 
         if (error < 0)
                 return error;
-        return process->leads && is_signal(signal) ? send_to_group(process, signal) : -EINVAL;
+        if (!process->leads || !is_signal(signal))
+                return -EINVAL;
+        look(process); /* who else has reaped it has given its number away */
+        return send_to_group(process, signal);
 }
 
 static void send_to_all(struct ouro_process *process, int signal)
 {
+        bool ended = look(process);
+
         if (process->leads)
                 send_to_group(process, signal);
-        else if (!look(process))
+        else if (!ended)
                 send_by_pidfd(process, signal);
 }
 

@@ -1,6 +1,7 @@
 /* process_output.c - a process is given its input while its output is collected: a task for each pipe, so
  * that whatever it does first, somebody is there for it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,7 +17,8 @@ enum {
         FIRST_BYTES = 4096,
         READ_LEAST = 4096,     /* room for a read: else the buffer grows */
         DISCARD_BYTES = 65536, /* beyond the limit: a pipe's worth */
-        HEAD = 16,             /* before the text: how many bytes it has */
+        TERMINAL_HOLDS = 131072,
+        HEAD = 16, /* before the text: how many bytes it has */
 };
 
 struct exchange;
@@ -112,15 +114,17 @@ static ssize_t collect(struct reader *reader)
         return n;
 }
 
-/* The process has ended: what the pipe holds is all, whoever else may write to it. */
+/* The process has ended: what the pipe holds is all. Somebody else may write to it without end: of what comes
+ * while this reads, no more is taken than fits into the pipe. */
 static ssize_t collect_rest(struct reader *reader)
 {
         struct ouro_scope shield;
-        ssize_t n = 1;
-        int held = 0;
+        int held = 0, room = sys_result(fcntl(reader->fd, F_GETPIPE_SZ));
+        ssize_t n = 1, left = room > 0 ? room : TERMINAL_HOLDS;
 
         ouro_shield_open(&shield); /* nothing waits: the bytes are there, and nobody else takes them */
-        while (n > 0 && sys_result(ioctl(reader->fd, FIONREAD, &held)) == 0 && held > 0)
+        for (; n > 0 && left > 0 && sys_result(ioctl(reader->fd, FIONREAD, &held)) == 0 && held > 0;
+             left -= n)
                 n = collect(reader);
         ouro_scope_close(&shield);
         return n < 0 ? n : 0;
@@ -160,7 +164,9 @@ static intptr_t writes(void *arg)
 
 static void end_at_exit(struct exchange *exchange, const ouro_task *tasks, size_t n)
 {
-        if (ouro_process_wait(exchange->last, NULL) == -ECANCELED)
+        int result = ouro_process_wait(exchange->last, NULL);
+
+        if (result < 0 && result != -ECHILD)
                 return; /* cut short, or a member has failed */
         exchange->exited = true;
         for (size_t i = 0; i < n; i++)

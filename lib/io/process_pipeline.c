@@ -31,12 +31,13 @@ static void close_end(int fd)
                 (void)sys_result(close(fd));
 }
 
-/* The process group of the first, if it leads one: then all are in it. */
+/* The process group of the first, if it leads one: then all are in it. That of another session is for nobody
+ * else. */
 static pid_t group_of(const struct ouro_pipeline *pipeline)
 {
         const struct ouro_process *first = pipeline->len > 0 ? pipeline->processes[0] : NULL;
 
-        return first && first->leads ? first->pid : 0;
+        return first && first->leads && getsid(first->pid) == getsid(0) ? first->pid : 0;
 }
 
 /* in: what it reads, closed here; *ret_next: what the next reads. */

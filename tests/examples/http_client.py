@@ -28,8 +28,9 @@ def check(what, got, wanted):
 class Server:
     """One that runs; .port is the kernel's choice."""
 
-    def __init__(self, root, *options):
-        self.process = subprocess.Popen([SERVER, *options, root, "tcp:127.0.0.1:0"], stdout=subprocess.PIPE,
+    def __init__(self, root, *options, descriptors=None):
+        limit = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
+        self.process = subprocess.Popen([*limit, SERVER, *options, root, "tcp:127.0.0.1:0"], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("listening on tcp:127.0.0.1:"):
@@ -287,6 +288,17 @@ def changes_under_load(root):
         check("replaced under load: errors", re.findall(r"Socket errors.*|Non-2xx.*", load.stdout.read()), [])
 
 
+def more_files_than_descriptors(root):
+    """What is kept of files leaves descriptors for connections."""
+    names = [f"many-{i}.{size}" for i in range(200) for size in (100, 100_000)]
+    for name in names:
+        (root / name).write_bytes(b"m" * int(name.rpartition(".")[2]))
+    with Server(root, "--cache", "1000", descriptors=128) as server:
+        got = curl(*(f"{server.url}/{name}" for name in names))
+        check("many files, in bytes", len(got), sum(int(name.rpartition(".")[2]) for name in names))
+        check("one more connection", curl(f"{server.url}/small.txt"), (root / "small.txt").read_bytes())
+
+
 def many_at_once(server):
     done = subprocess.run(["wrk", "-t1", "-c50", "-d2s", f"{server.url}/small.txt"], capture_output=True, text=True)
     check("wrk: errors", re.findall(r"Socket errors.*|Non-2xx.*", done.stdout), [])
@@ -384,6 +396,7 @@ def main():
                     troubled_clients(server, root)
                     many_at_once(server)
             changes_under_load(root)
+            more_files_than_descriptors(root)
             slow_clients(root)
             drains(root)
         if "tls" in sys.argv:

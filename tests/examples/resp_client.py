@@ -119,6 +119,21 @@ def check_wire(port):
     expect("the others", cli(port, "ping"), "PONG")
 
 
+def check_changed_meanwhile(port):
+    """A value on its way to a client that is slow to read arrives as it was, whatever others do to its key."""
+    old = b"o" * (24 << 20)
+    answer = b"$%d\r\n%s\r\n" % (len(old), old)
+    for words in ((b"SET", b"slow", b"n" * len(old)), (b"SET", b"slow", b"short"), (b"DEL", b"slow"), (b"FLUSHALL",)):
+        exchange(port, command(b"SET", b"slow", old), answer=b"+OK\r\n")
+        with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as slow:
+            slow.sendall(command(b"GET", b"slow"))
+            got = bytearray(slow.recv(1))
+            exchange(port, command(*words), answer=b"+OK\r\n" if words[0] != b"DEL" else b":1\r\n")
+            while len(got) < len(answer) and (chunk := slow.recv(1 << 20)):
+                got += chunk
+        expect(f"a value while {words[0].decode()} runs", got == answer, True)
+
+
 def check_benchmark(port):
     done = subprocess.run(["redis-benchmark", "-p", str(port), "-n", "5000", "-c", "20", "-P", "16", "-q", "-t",
                            "ping,set,get,incr,mset"], capture_output=True, text=True, timeout=SECONDS)
@@ -135,6 +150,7 @@ try:
     check_commands(where)
     check_expiry(where)
     check_wire(where)
+    check_changed_meanwhile(where)
     check_benchmark(where)
 finally:
     process.terminate()

@@ -1,5 +1,7 @@
 /* Of lib/io/birth.c: signals, limits, rights, groups and sessions are as asked for, and not as they are here.
  */
+#include <sys/prctl.h>
+
 #include "support/spawned.h"
 
 TestSuite(birth, .init = leaks_begin, .fini = leaks_end);
@@ -90,6 +92,26 @@ IN_LOOP(birth, it_has_another_users_rights_if_asked_for)
         }
         PRINTS(SH("echo $(id -u) $(id -g) $(id -G)"), &options, "65534 65533 65533 7 8\n");
         EQ(getuid(), 0);
+        return 0;
+}
+
+/* Its memory is ours until exec, and the kernel closes memory whose owner changes to all that would look. */
+IN_LOOP(birth, another_users_child_leaves_this_process_as_open_to_debuggers_as_it_was)
+{
+        struct ouro_spawn_options options = usual();
+        const struct ouro_spawn_user user = {.uid = 65534, .gid = 65533};
+        ouro_process *process;
+
+        options.user = &user;
+        for (int dumpable = 0; dumpable < 2; dumpable++) {
+                EQ(prctl(PR_SET_DUMPABLE, dumpable), 0);
+                if (getuid() == 0)
+                        PRINTS(SH("id -u"), &options, "65534\n");
+                EQ(prctl(PR_GET_DUMPABLE), dumpable);
+                EQ(ouro_spawn(OURO_ARGV("/no such file"), &options, &process),
+                   getuid() == 0 ? -ENOENT : -EPERM);
+                EQ(prctl(PR_GET_DUMPABLE), dumpable);
+        }
         return 0;
 }
 

@@ -4,61 +4,11 @@
 #include <pthread.h>
 #include <sys/inotify.h>
 
-#include "support/in_loop.h"
+#include "support/file_watched.h"
 #include "support/run.h"
 #include "support/temp_dir.h"
 
 TestSuite(file_watch, .init = temp_begin, .fini = temp_end);
-
-static void make_file(const char *path)
-{
-        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-
-        cr_assert(fd >= 0, "%s", path);
-        close(fd);
-}
-
-static ouro_file_watch *opened(void)
-{
-        ouro_file_watch *watch = NULL;
-
-        EQ(ouro_file_watch_open(&watch), 0);
-        return watch;
-}
-
-static ouro_file_watch *tree(const char *path, uint32_t mask)
-{
-        ouro_file_watch *watch = opened();
-
-        EQ(ouro_file_watch_add(watch, AT_FDCWD, path, mask, OURO_FILE_WATCH_TREE), 0);
-        return watch;
-}
-
-static struct ouro_file_event next_of(ouro_file_watch *watch)
-{
-        struct ouro_file_event event = {0};
-
-        OURO_TIMEOUT(OURO_SEC(30)) {
-                EQ(ouro_file_watch_next(watch, &event), 0);
-        }
-        return event;
-}
-
-static void expect(ouro_file_watch *watch, uint32_t mask, const char *path)
-{
-        struct ouro_file_event event = next_of(watch);
-
-        EQ(event.error, 0);
-        cr_assert_str_eq(event.path, path);
-        cr_assert(event.mask == mask, "%s: %x, not %x", path, event.mask, mask);
-}
-
-/* A mark behind all that has happened: nothing else may be told before it. */
-static void expect_no_more(ouro_file_watch *watch, const char *mark)
-{
-        make_file(mark);
-        expect(watch, IN_CREATE, mark + 2);
-}
 
 /* ---- one directory ---- */
 
@@ -301,35 +251,6 @@ IN_LOOP(file_watch, a_tree_that_is_removed_ends_its_id)
         event = next_of(watch);
         EQ(event.mask, IN_IGNORED);
         cr_assert_str_eq(event.path, "");
-        EQ(ouro_file_watch_close(watch), 0);
-        return 0;
-}
-
-IN_LOOP(file_watch, overflow_is_told_and_directories_that_came_meanwhile_are_watched)
-{
-        enum { STORM = 20000 }; /* more than fs.inotify.max_queued_events */
-        struct ouro_file_event event;
-        ouro_file_watch *watch;
-        bool overflow = false;
-        int found = 0;
-
-        EQ(mkdir("t", 0755), 0);
-        watch = tree("t", IN_CREATE | IN_ATTRIB);
-        make_file("t/f");
-        make_file("t/g");
-        for (int i = 0; i < STORM; i++) { /* alternating: the same event again is left out by the kernel */
-                EQ(chmod("t/f", 0600 + (mode_t)(i % 8)), 0);
-                EQ(chmod("t/g", 0600 + (mode_t)(i % 8)), 0);
-        }
-        EQ(mkdir("t/late", 0755), 0);
-        make_file("t/late/x");
-        while (!overflow || !found) {
-                event = next_of(watch);
-                overflow = overflow || (event.id == -1 && event.mask == IN_Q_OVERFLOW);
-                found += strcmp(event.path, "late/x") == 0 && event.found;
-        }
-        make_file("t/late/y");
-        expect(watch, IN_CREATE, "late/y");
         EQ(ouro_file_watch_close(watch), 0);
         return 0;
 }

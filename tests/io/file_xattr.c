@@ -92,6 +92,52 @@ IN_LOOP(file_xattr, errors_are_told)
         return 0;
 }
 
+/* Only root may give a link attributes, of the class "trusted". The link leads nowhere: who follows it is
+ * told -ENOENT. */
+IN_LOOP(file_xattr, a_link_itself_has_attributes_of_its_own)
+{
+        char value[64], list[64];
+
+        EQ(symlink("nowhere", "link"), 0);
+        EQ(ouro_getxattr("link", "trusted.one", value, sizeof value), -ENOENT);
+        EQ(ouro_llistxattr("link", NULL, 0), 0);
+        EQ(ouro_lsetxattr("link", "user.one", "x", 1, 0), -EPERM);
+        if (lsetxattr("link", "trusted.probe", "", 0, 0) < 0) {
+                PASSED_OVER("no trusted attributes for this user in /tmp");
+                return 0;
+        }
+        EQ(lremovexattr("link", "trusted.probe"), 0);
+        EQ(ouro_lsetxattr("link", "trusted.one", "first", 5, 0), 0);
+        EQ(ouro_lsetxattr("link", "trusted.one", "first", 5, XATTR_CREATE), -EEXIST);
+        EQ(ouro_lgetxattr("link", "trusted.one", NULL, 0), 5);
+        EQ(ouro_lgetxattr("link", "trusted.one", value, 4), -ERANGE);
+        EQ(ouro_lgetxattr("link", "trusted.one", value, sizeof value), 5);
+        cr_assert_eq(memcmp(value, "first", 5), 0);
+        EQ(ouro_llistxattr("link", list, sizeof list), 12);
+        cr_assert_str_eq(list, "trusted.one");
+        EQ(ouro_lremovexattr("link", "trusted.one"), 0);
+        EQ(ouro_lremovexattr("link", "trusted.one"), -ENODATA);
+        EQ(ouro_lgetxattr("link", "trusted.one", value, sizeof value), -ENODATA);
+        return 0;
+}
+
+IN_LOOP(file_xattr, of_links_errors_are_told)
+{
+        char value[4];
+
+        EQ(ouro_lgetxattr(".", NULL, value, sizeof value), -EINVAL);
+        EQ(ouro_lgetxattr(".", "user.one", NULL, 4), -EINVAL);
+        EQ(ouro_lsetxattr(".", NULL, "x", 1, 0), -EINVAL);
+        EQ(ouro_lsetxattr(".", "user.one", NULL, 4, 0), -EINVAL);
+        EQ(ouro_llistxattr(".", NULL, 4), -EINVAL);
+        EQ(ouro_lremovexattr(".", NULL), -EINVAL);
+        REFUSES_BAD_PATHS(ouro_lgetxattr(path, "user.one", value, sizeof value));
+        REFUSES_BAD_PATHS(ouro_lsetxattr(path, "user.one", "x", 1, 0));
+        REFUSES_BAD_PATHS(ouro_llistxattr(path, value, sizeof value));
+        REFUSES_BAD_PATHS(ouro_lremovexattr(path, "user.one"));
+        return 0;
+}
+
 static intptr_t set_slowly(void *arg)
 {
         return ouro_setxattr("file", "user.task", arg, 4, 0);
@@ -123,4 +169,8 @@ Test(file_xattr, outside_a_loop_is_refused)
         EQ(ouro_setxattr(".", "user.one", value, 4, 0), -EPERM);
         EQ(ouro_listxattr(".", value, 4), -EPERM);
         EQ(ouro_removexattr(".", "user.one"), -EPERM);
+        EQ(ouro_lgetxattr(".", "user.one", value, 4), -EPERM);
+        EQ(ouro_lsetxattr(".", "user.one", value, 4, 0), -EPERM);
+        EQ(ouro_llistxattr(".", value, 4), -EPERM);
+        EQ(ouro_lremovexattr(".", "user.one"), -EPERM);
 }

@@ -211,7 +211,41 @@ IN_LOOP(process_output, until_exit_takes_all_that_was_written_before)
         return 0;
 }
 
+/* What it has started writes on and on. */
+IN_LOOP(process_output, until_exit_ends_though_somebody_else_never_stops_writing)
+{
+        struct ouro_communicate_options options = talk();
+        struct ouro_captured captured;
+
+        options.until_exit = true;
+        options.cut = true;
+        options.limit = 1000;
+        EQ(ouro_run_command(SH("yes & echo $!; exit 3"), NULL, &options, &captured, NULL), 3);
+        cr_assert(captured.out_len > 0);
+        ouro_captured_free(&captured);
+        return 0;
+}
+
 /* ---- cut short ---- */
+
+IN_LOOP(process_output, a_talk_until_exit_that_is_out_of_time_leaves_the_process_its_pipes)
+{
+        struct ouro_communicate_options options = talk();
+        struct ouro_spawn_options all = piped();
+        ouro_process *process = begin(OURO_ARGV("sleep", "1000"), &all);
+        struct ouro_captured captured;
+        int result = 0;
+
+        options.until_exit = true;
+        OURO_TIMEOUT(OURO_MS(20)) {
+                result = ouro_process_communicate(process, &options, &captured, NULL);
+        }
+        EQ(result, -ETIME);
+        cr_assert(ouro_process_fd(process, 1) >= 0);
+        cr_assert(ouro_process_fd(process, 2) >= 0);
+        EQ(ouro_process_close(process), 0);
+        return 0;
+}
 
 IN_LOOP(process_output, a_command_that_is_cut_short_is_killed_and_reaped)
 {

@@ -116,6 +116,25 @@ IN_LOOP(process_pipeline, all_are_in_the_group_of_the_first)
         return 0;
 }
 
+IN_LOOP(process_pipeline, the_first_may_have_a_session_of_its_own)
+{
+        struct ouro_spawn_options first = usual(), last = usual();
+        const struct ouro_command commands[] = {{SH("cat"), &first}, {SH("exec cat"), &last}};
+        struct ouro_captured captured;
+        ouro_pipeline *pipeline;
+
+        first.new_session = true;
+        last.out.kind = OURO_STDIO_PIPE;
+        first.in.kind = OURO_STDIO_PIPE;
+        EQ(ouro_pipeline_open(commands, 2, &pipeline), 0);
+        EQ(getpgid(ouro_process_pid(ouro_pipeline_process(pipeline, 1))), getpgid(0));
+        EQ(ouro_pipeline_communicate(pipeline, NULL, &captured, NULL), 0);
+        cr_assert_str_eq(captured.out, "");
+        ouro_captured_free(&captured);
+        EQ(ouro_pipeline_close(pipeline), 0);
+        return 0;
+}
+
 IN_LOOP(process_pipeline, the_first_of_a_group_may_have_ended_before_the_second_is_started)
 {
         struct ouro_spawn_options leads = usual();

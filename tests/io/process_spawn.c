@@ -3,6 +3,7 @@
 #include <ftw.h>
 #include <sys/stat.h>
 
+#include "support/paths.h"
 #include "support/spawned.h"
 
 TestSuite(process_spawn, .init = leaks_begin, .fini = leaks_end);
@@ -171,6 +172,25 @@ IN_LOOP(process_files, it_works_in_the_directory_it_was_given)
         PRINTS(OURO_ARGV("./tool"), &options, "here\n");
         EQ(close(root), 0);
         EQ(close(here), 0);
+        return 0;
+}
+
+IN_LOOP(process_spawn, paths_of_4096_bytes_are_too_long)
+{
+        struct ouro_spawn_options options = usual();
+        const char *failed = NULL;
+        ouro_process *process;
+
+        options.ret_failed = &failed;
+        EQ(ouro_spawn(OURO_ARGV(long_path()), &options, &process), -ENAMETOOLONG);
+        cr_assert_str_eq(failed, "exec");
+        options.path = long_path();
+        EQ(ouro_spawn(OURO_ARGV("true"), &options, &process), -ENAMETOOLONG);
+        options.path = NULL;
+        options.directory = long_path();
+        EQ(ouro_spawn(OURO_ARGV("true"), &options, &process), -ENAMETOOLONG);
+        cr_assert_str_eq(failed, "directory");
+        no_child_is_left();
         return 0;
 }
 

@@ -140,7 +140,7 @@ IN_LOOP(resolver, threads_are_bounded_and_questions_in_the_queue_are_withdrawn)
         OURO_TIMEOUT(OURO_MS(1))
                 EQ(outcome("queued.many.test", NULL), -ETIME);
         for (int i = 0; i < 3; i++)
-                tasks[i] = ouro_create_task(resolve_task, (void *)(uintptr_t)"queued.many.test");
+                tasks[i] = ouro_create_task(resolve_task, (void *)(uintptr_t) "queued.many.test");
         ouro_yield();
         for (int i = 0; i < 3; i++) /* all at the same time */
                 EQ(ouro_cancel(tasks[i]), 0);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 
 #include "support/in_loop.h"
@@ -394,6 +395,10 @@ IN_LOOP(whole, paths_of_4096_bytes_are_too_long_and_those_of_4095_are_not)
 {
         static char path[5000];
         void *data = NULL;
+        ouro_replacement *replacement;
+        ouro_file_watch *watch;
+        ouro_walk *walk;
+        ouro_dir *dir;
         size_t len;
 
         for (size_t i = 0; i < 4095; i++)
@@ -414,6 +419,18 @@ IN_LOOP(whole, paths_of_4096_bytes_are_too_long_and_those_of_4095_are_not)
         EQ(ouro_copy_file(AT_FDCWD, "g", AT_FDCWD, path, NULL), -ENAMETOOLONG);
         EQ(ouro_remove_tree(AT_FDCWD, path), -ENAMETOOLONG);
         EQ(ouro_make_dirs(AT_FDCWD, path, 0755), -ENAMETOOLONG);
+        EQ(ouro_replace_begin(AT_FDCWD, path, NULL, &replacement), -ENAMETOOLONG);
+        EQ(ouro_dir_open(AT_FDCWD, path, &dir), -ENAMETOOLONG);
+        EQ(ouro_walk_open(AT_FDCWD, path, NULL, &walk), -ENAMETOOLONG);
+        EQ(ouro_copy_attributes(AT_FDCWD, path, AT_FDCWD, "g", 0), -ENAMETOOLONG);
+        EQ(ouro_copy_attributes(AT_FDCWD, "g", AT_FDCWD, path, 0), -ENAMETOOLONG);
+        EQ(ouro_temp_file(path), -ENAMETOOLONG);
+        EQ(ouro_file_watch_open(&watch), 0);
+        EQ(ouro_file_watch_add(watch, AT_FDCWD, path, IN_CREATE, 0), -ENAMETOOLONG);
+        EQ(ouro_file_watch_close(watch), 0);
+        memset(path + 4090, 'X', 6);
+        EQ(ouro_temp_named(AT_FDCWD, path, 0), -ENAMETOOLONG);
+        EQ(ouro_temp_dir(AT_FDCWD, path), -ENAMETOOLONG);
         EQ(names_in("."), 1);
         return 0;
 }

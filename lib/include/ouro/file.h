@@ -308,6 +308,19 @@ OURO_API ssize_t ouro_getxattr(const char *path, const char *name, void *value, 
 OURO_API ssize_t ouro_fgetxattr(int fd, const char *name, void *value, size_t size);
 
 /**
+ * ouro_lgetxattr - as ouro_getxattr(), of a symbolic link itself
+ * @path: not followed
+ * @name: see ouro_getxattr(); Linux gives links none of the class "user"
+ * @value: see ouro_getxattr()
+ * @size: see ouro_getxattr()
+ *
+ * By a helper thread.
+ *
+ * Returns: as ouro_getxattr().
+ */
+OURO_API ssize_t ouro_lgetxattr(const char *path, const char *name, void *value, size_t size);
+
+/**
  * ouro_setxattr - set an extended attribute, see setxattr(2)
  * @path: the file; symbolic links are followed
  * @name: with its class
@@ -338,6 +351,20 @@ OURO_API int ouro_setxattr(const char *path, const char *name, const void *value
 OURO_API int ouro_fsetxattr(int fd, const char *name, const void *value, size_t size, int flags);
 
 /**
+ * ouro_lsetxattr - as ouro_setxattr(), of a symbolic link itself
+ * @path: not followed
+ * @name: see ouro_setxattr(); "user.*" is -EPERM of a link
+ * @value: see ouro_setxattr()
+ * @size: see ouro_setxattr()
+ * @flags: see ouro_setxattr()
+ *
+ * By a helper thread.
+ *
+ * Returns: as ouro_setxattr().
+ */
+OURO_API int ouro_lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags);
+
+/**
  * ouro_listxattr - the names of extended attributes, see listxattr(2)
  * @path: the file; symbolic links are followed
  * @list: gets the names, each ended by a NUL; lent until the call returns; may be NULL if size is 0
@@ -361,6 +388,18 @@ OURO_API ssize_t ouro_listxattr(const char *path, char *list, size_t size);
 OURO_API ssize_t ouro_flistxattr(int fd, char *list, size_t size);
 
 /**
+ * ouro_llistxattr - as ouro_listxattr(), of a symbolic link itself
+ * @path: not followed
+ * @list: see ouro_listxattr()
+ * @size: see ouro_listxattr()
+ *
+ * By a helper thread.
+ *
+ * Returns: as ouro_listxattr().
+ */
+OURO_API ssize_t ouro_llistxattr(const char *path, char *list, size_t size);
+
+/**
  * ouro_removexattr - remove an extended attribute, see removexattr(2)
  * @path: the file; symbolic links are followed
  * @name: with its class
@@ -380,6 +419,17 @@ OURO_API int ouro_removexattr(const char *path, const char *name);
  * Returns: as ouro_removexattr(), and -EBADF.
  */
 OURO_API int ouro_fremovexattr(int fd, const char *name);
+
+/**
+ * ouro_lremovexattr - as ouro_removexattr(), of a symbolic link itself
+ * @path: not followed
+ * @name: see ouro_removexattr()
+ *
+ * By a helper thread.
+ *
+ * Returns: as ouro_removexattr().
+ */
+OURO_API int ouro_lremovexattr(const char *path, const char *name);
 
 /* ---- size and space ---------------------------------------------------------------------------- */
 

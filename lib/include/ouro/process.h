@@ -398,7 +398,8 @@ typedef struct ouro_pipeline ouro_pipeline;
  * This process keeps no end of the pipes between them: when one ends, the next sees the end of its input, and
  * the one before gets SIGPIPE. If one cannot be started, those before it are killed and reaped.
  *
- * With new_group in the options of the first, all of them are in its process group.
+ * With new_group in the options of the first, all of them are in its process group; with new_session or pty
+ * the others stay in that of this process.
  *
  * Returns: as ouro_spawn(); -EINVAL: commands or ret_pipeline is NULL, or commands_len out of range.
  */

@@ -229,6 +229,8 @@ OURO_API struct ouro_serve_rest *ouro_serve_rest_open(struct ouro_serve_rest *re
  */
 OURO_API int ouro_serve_rest_close(struct ouro_serve_rest *rest);
 
+/* ---- what the macros stand on ----------------------------------------------------------------- */
+
 OURO_API void ouro_serve_rest_leave(struct ouro_serve_rest *rest);
 
 #define OURO_SERVE_REST_(id)                                                                                 \
