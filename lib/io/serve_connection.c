@@ -44,10 +44,12 @@ static void look_at_all(struct ouro_loop *loop, struct loop_timer *timer)
 
 void serve_watch_idle(struct ouro_server *server)
 {
-        if (server->options.idle_ns == 0)
+        int64_t idle_ns = server->options.idle_ns;
+
+        if (idle_ns == 0 || idle_ns == OURO_FOREVER)
                 return;
         server->sweep.fire = look_at_all;
-        loop_timer_arm(server->loop, &server->sweep, (server->options.idle_ns + LOOKS - 1) / LOOKS);
+        loop_timer_arm(server->loop, &server->sweep, idle_ns / LOOKS + (idle_ns % LOOKS > 0));
 }
 
 void serve_unwatch_idle(struct ouro_server *server)

@@ -181,9 +181,11 @@ Test(file_space, aligned_buffers_are_as_asked)
         cr_assert_null(ouro_aligned_alloc(0, 10));
         cr_assert_null(ouro_aligned_alloc(24, 10));
         cr_assert_null(ouro_aligned_alloc(4096, SIZE_MAX - 10));
+#ifndef __SANITIZE_ADDRESS__ /* which ends the process instead */
         errno = 5;
         cr_assert_null(ouro_aligned_alloc(4096, SIZE_MAX / 2));
         EQ(errno, 5);
+#endif
         ouro_aligned_free(NULL);
 }
 

@@ -15,6 +15,13 @@ static inline const char *long_path(void)
         return path;
 }
 
+/* ASan reads a path before the system call would, and takes a wrong pointer for its business. */
+#ifdef __SANITIZE_ADDRESS__
+#define REFUSES_A_WRONG_POINTER(call) ((void)0)
+#else
+#define REFUSES_A_WRONG_POINTER(call) EQ(call, -EFAULT)
+#endif
+
 /* call is an expression that uses `path`. */
 #define REFUSES_BAD_PATHS(call)                                                                              \
         do {                                                                                                 \
@@ -27,7 +34,7 @@ static inline const char *long_path(void)
                 path = "no such/file";                                                                       \
                 EQ(call, -ENOENT);                                                                           \
                 path = (const char *)8;                                                                      \
-                EQ(call, -EFAULT);                                                                           \
+                REFUSES_A_WRONG_POINTER(call);                                                               \
         } while (0)
 
 #endif

@@ -121,13 +121,14 @@ struct ouro_tls_context_options {
  * @ret_context: to be closed by ouro_tls_context_close()
  *
  * Reads the files named, by blocking calls. Threads: from anywhere; a context may be used on several loops at
- * once.
- *
- * Returns: 0; -EINVAL: a NULL, an unknown side, a server without identity, an option of the other side, an
- * empty or too long protocol name, asking clients without an authority; -ENOENT, -EACCES, -EISDIR or another
- * errno of open(2): a file cannot be read; -EBADMSG: a file or memory is not PEM, is broken off, or holds
- * nothing of what it should; -EKEYREJECTED: a key is not that of its certificate, or OpenSSL's security level
- * forbids one; -ENOTSUP: versions or ciphers that this OpenSSL has not; -ENOMEM.
+ * once. Returns:
+ *  -EINVAL: a NULL, an unknown side, a server without identity, an option of the other side, an empty or too
+ *    long protocol name, asking clients without an authority
+ *  -ENOENT, -EACCES, -EISDIR: a file cannot be read, or another errno of open(2)
+ *  -EBADMSG: a file or memory is not PEM, is broken off, or holds nothing of what it should
+ *  -EKEYREJECTED: a key is not that of its certificate, or OpenSSL's security level forbids one
+ *  -ENOTSUP: versions or ciphers that this OpenSSL has not
+ *  -ENOMEM
  */
 OURO_API int ouro_tls_context_open(const struct ouro_tls_context_options *options,
                                    ouro_tls_context **ret_context);
