@@ -17,13 +17,15 @@ extern "C" {
  * uses the other; who uses a side that another task waits on gets -EBUSY at once. It belongs to the loop that
  * made it: elsewhere every call gives -EPERM.
  *
- *      read    what is buffered comes first, then what the descriptor gives. At its end read() and peek()
- * give 0, the others -ENODATA, and what was left can still be read. A read that fails takes nothing away:
- * cancelled or too long (-EMSGSIZE), the bytes are still there for the next call. An error of the descriptor
- * (-ECONNRESET) comes after what is buffered, and stays. write   what is written is kept back until the
- * buffer is full (then the write waits until it has been sent), ouro_stream_flush(), or a read of the same
- * stream has to wait: what asks for an answer has been sent by then. An error of the descriptor (-EPIPE)
- * stays: every later write and flush gives it, and so does ouro_stream_close().
+ * Reading: what is buffered comes first, then what the descriptor gives. At its end read() and peek() give 0,
+ * the others -ENODATA, and what was left can still be read. A read that fails takes nothing away: cancelled
+ * or too long (-EMSGSIZE), the bytes are still there for the next call. An error of the descriptor
+ * (-ECONNRESET) comes after what is buffered, and stays.
+ *
+ * Writing: what is written is kept back until the buffer is full (then the write waits until it has been
+ * sent), ouro_stream_flush(), or a read of the same stream has to wait: what asks for an answer has been sent
+ * by then. An error of the descriptor (-EPIPE) stays: every later write and flush gives it, and so does
+ * ouro_stream_close().
  *
  * A stream that waits to read, with nothing in its buffers, holds none where its transport can wait without.
  */
@@ -173,7 +175,7 @@ struct ouro_stream_counts {
         uint64_t received_bytes; /* that came from below */
         uint64_t read_bytes;     /* of those, that were handed out or consumed: the rest is in the buffer */
         uint64_t written_bytes;  /* that writes have taken over; of one that failed or was cut short, this
-                                    tells  how far it came */
+                                    tells how far it came */
         uint64_t sent_bytes;     /* of those, that have gone out below: the rest is in the buffer */
         int read_error;          /* that reads give when the buffer is empty; 0: none */
         int write_error;         /* that writes give; 0: none */
