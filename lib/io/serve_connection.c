@@ -141,10 +141,15 @@ static intptr_t handle_on(const struct ouro_server *server, ouro_stream *stream)
         return error < 0 ? error : result;
 }
 
+/* A peer that has not asked for anything yet does not hold up the end of the server. */
 static intptr_t handle_upgraded(const struct ouro_server *server, ouro_stream **inout_stream)
 {
-        int error = server->options.upgrade(*inout_stream, server->options.upgrade_arg, inout_stream);
+        struct ouro_serve_rest rest;
+        int error;
 
+        ouro_serve_rest_open(&rest);
+        error = server->options.upgrade(*inout_stream, server->options.upgrade_arg, inout_stream);
+        ouro_serve_rest_close(&rest);
         return error < 0 ? error : handle_on(server, *inout_stream);
 }
 

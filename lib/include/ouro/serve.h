@@ -71,7 +71,8 @@ struct ouro_serve_options {
         const char *name;     /* of these tasks, borrowed meanwhile; default: "connection" */
         const struct ouro_stream_options *stream; /* of the connections' streams */
         /* Turns the stream of a connection into the one that its handler gets, as ouro_tls_upgrade() does:
-         * called before the handler, in the same task, within the limits. The new stream owns the one below.
+         * called before the handler, in the same task, within the limits; a stop ends its waits, as by
+         * OURO_SERVE_REST. The new stream owns the one below.
          * Less than zero: the connection has failed, and below is as it was. Default: none */
         int (*upgrade)(ouro_stream *below, void *upgrade_arg, ouro_stream **ret_stream);
         void *upgrade_arg;
