@@ -18,10 +18,11 @@ extern "C" {
  * call: when it returns, none is left.
  *
  * Limits. A connection that has moved no byte either way for idle_ns, or that is older than total_ns, has the
- * waits of its handler end with -ETIME, as by a time scope around it; what is to be said to the peer then is
- * said in a shield with a deadline. Bytes are seen where they go through the connection's own descriptor,
- * through whatever stream; a look at it is taken four times in idle_ns, so that a silence of idle_ns is
- * noticed at most a quarter of it late.
+ * waits of its handler end with -ETIME, as by a time scope around it: groups that it has open end with
+ * -ETIME, too, and their members are cancelled; what is to be said to the peer then is said in a shield with
+ * a deadline. Bytes are seen where they go through the connection's own descriptor, through whatever stream;
+ * a look at it is taken four times in idle_ns, so that a silence of idle_ns is noticed at most a quarter of
+ * it late.
  *
  * Short of descriptors or memory (-EMFILE, -ENFILE, -ENOMEM, -ENOBUFS) a server says so through the log hook
  * (at most once a second), lets connections wait to be accepted, and tries again when one has ended, or after

@@ -1,10 +1,10 @@
 /* ouro/tls.h - TLS on streams, for clients and servers. Of a library of its own: libouro-tls, over OpenSSL 3.
  *
  *      ouro_tls_context *context;                                           once, for all connections
- *      struct ouro_tls_context_options trust = OURO_SIZED_(struct ouro_tls_context_options);
+ *      struct ouro_tls_context_options trust = {.size = sizeof(struct ouro_tls_context_options)};
  *      ouro_tls_context_open(&trust, &context);                             trusts what the system trusts
  *
- *      struct ouro_tls_options peer = OURO_SIZED_(struct ouro_tls_options);
+ *      struct ouro_tls_options peer = {.size = sizeof(struct ouro_tls_options)};
  *      peer.host = "example.org";                                           asked for, and verified
  *      ouro_tls_connect(context, below, &peer, &stream);                    stream owns below from now on
  *
@@ -121,14 +121,13 @@ struct ouro_tls_context_options {
  * @ret_context: to be closed by ouro_tls_context_close()
  *
  * Reads the files named, by blocking calls. Threads: from anywhere; a context may be used on several loops at
- * once. Returns:
- *  -EINVAL: a NULL, an unknown side, a server without identity, an option of the other side, an empty or too
- *    long protocol name, asking clients without an authority
- *  -ENOENT, -EACCES, -EISDIR: a file cannot be read, or another errno of open(2)
- *  -EBADMSG: a file or memory is not PEM, is broken off, or holds nothing of what it should
- *  -EKEYREJECTED: a key is not that of its certificate, or OpenSSL's security level forbids one
- *  -ENOTSUP: versions or ciphers that this OpenSSL has not
- *  -ENOMEM
+ * once.
+ *
+ * Returns: 0; -EINVAL: a NULL, an unknown side, a server without identity, an option of the other side, an
+ * empty or too long protocol name, or clients to be asked without an authority; -ENOENT, -EACCES, -EISDIR or
+ * another errno of open(2): a file cannot be read; -EBADMSG: a file or memory is not PEM, is broken off, or
+ * holds nothing of what it should; -EKEYREJECTED: a key is not that of its certificate, or OpenSSL's security
+ * level forbids one; -ENOTSUP: versions or ciphers that this OpenSSL has not; -ENOMEM.
  */
 OURO_API int ouro_tls_context_open(const struct ouro_tls_context_options *options,
                                    ouro_tls_context **ret_context);
