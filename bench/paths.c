@@ -8,6 +8,8 @@
  *   path_fixed       4 KiB read from a cached file: into registered memory; into other memory
  *   path_fixed_disk  the same with O_DIRECT, 16 at a time
  *   path_sendfile    64 KiB of a cached file to a socket: ouro_sendfile(); ouro_pread() and ouro_send_all()
+ *   path_segments    40 datagrams of 1,200 bytes to a socket of this task and back out: in one buffer that
+ * the kernel cuts and puts together (UDP_SEGMENT, UDP_GRO); in 40 of one ouro_send_datagrams()
  *
  * It is linked with the archive, for two of these are the library's own. */
 #include "bench.h"
@@ -23,7 +25,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { BLOCK = 64 * 1024, PAGE = 4096, FILE_BYTES = 16 << 20, READERS = 16 };
+enum {
+        BLOCK = 64 * 1024,
+        PAGE = 4096,
+        FILE_BYTES = 16 << 20,
+        READERS = 16,
+        SEGMENTS = 40,
+        SEGMENT_BYTES = 1200
+};
 
 static struct bench_options options = {.rounds = 5, .count = 2000};
 static char block[BLOCK];
@@ -247,6 +256,70 @@ static double measure_sendfile(bool fast)
         return (double)start_ns / (double)options.count;
 }
 
+/* ---- datagrams ---- */
+
+static void send_segments(int fd, bool fast)
+{
+        struct ouro_datagram sent[SEGMENTS];
+        size_t n = fast ? 1 : SEGMENTS, done = 0;
+
+        for (size_t i = 0; i < n; i++)
+                sent[i] = (struct ouro_datagram){.buf = block + i * SEGMENT_BYTES, .len = SEGMENT_BYTES};
+        if (fast) {
+                sent[0].len = SEGMENTS * SEGMENT_BYTES;
+                sent[0].segment_bytes = SEGMENT_BYTES;
+        }
+        while (done < n) {
+                ssize_t result = ouro_send_datagrams(fd, sent + done, n - done);
+
+                bench_check((int)(result < 0 ? result : 0), "datagrams");
+                done += (size_t)result;
+        }
+}
+
+static void receive_segments(int fd, bool fast)
+{
+        static char place[SEGMENTS][SEGMENT_BYTES], large[BLOCK];
+        struct ouro_datagram got[SEGMENTS];
+        size_t bytes = 0;
+
+        while (bytes < SEGMENTS * SEGMENT_BYTES) {
+                ssize_t n;
+
+                for (size_t i = 0; i < SEGMENTS; i++)
+                        got[i] = fast ? (struct ouro_datagram){.buf = large, .len = sizeof(large)}
+                                      : (struct ouro_datagram){.buf = place[i], .len = SEGMENT_BYTES};
+                n = ouro_recv_datagrams(fd, got, fast ? 1 : SEGMENTS);
+                bench_check((int)(n < 0 ? n : 0), "datagrams");
+                for (ssize_t i = 0; i < n; i++)
+                        bytes += got[i].len;
+        }
+}
+
+static double measure_segments(bool fast)
+{
+        int in = ouro_listen("udp:127.0.0.1:0"), out;
+        struct ouro_address address;
+        int64_t start_ns;
+
+        bench_check(in, "listen");
+        bench_check(ouro_local_address(in, &address), "address");
+        out = ouro_socket(AF_INET, SOCK_DGRAM, 0);
+        bench_check(ouro_connect(out, (struct sockaddr *)&address.storage, address.len), "connect");
+        bench_check(ouro_socket_set(in, "so_rcvbuf", 1 << 20), "so_rcvbuf");
+        if (fast)
+                bench_check(ouro_socket_set(in, "udp_gro", 1), "udp_gro");
+        start_ns = thread_cpu_ns();
+        for (long i = 0; i < options.count; i++) {
+                send_segments(out, fast);
+                receive_segments(in, fast);
+        }
+        start_ns = thread_cpu_ns() - start_ns;
+        ouro_close(out);
+        ouro_close(in);
+        return (double)start_ns / (double)options.count;
+}
+
 /* ---- all ---- */
 
 static const struct {
@@ -255,7 +328,7 @@ static const struct {
 } paths[] = {
         {"path_accept", measure_accept},     {"path_splice", measure_splice},
         {"path_fixed", measure_fixed},       {"path_fixed_disk", measure_fixed_disk},
-        {"path_sendfile", measure_sendfile},
+        {"path_sendfile", measure_sendfile}, {"path_segments", measure_segments},
 };
 
 static intptr_t measure_all(void *arg)

@@ -6,13 +6,16 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/sys.h"
-#include "coro/coro.h"
 #include "ouro.h"
+#include "ring/ring.h"
 
 enum {
         BATCH = 32,         /* messages in one system call */
+        AT_ONCE_MOST = 256, /* messages that one call keeps the loop from other tasks for */
+        OTHER_BYTES = 160,  /* of control data: times, addresses and such, which come before segments */
         SEGMENTS_MOST = 64, /* of one buffer: what every kernel with UDP_SEGMENT takes */
         SEGMENT_MOST = UINT16_MAX,
 };
@@ -22,7 +25,7 @@ struct message {
         struct iovec buf;
         union {
                 struct cmsghdr header;
-                char bytes[CMSG_SPACE(sizeof(int))];
+                char bytes[CMSG_SPACE(sizeof(int)) + OTHER_BYTES];
         } control;
 };
 
@@ -73,7 +76,7 @@ static void add_segment_size(struct msghdr *msg, struct message *message, unsign
         const uint16_t segment = (uint16_t)bytes;
         struct cmsghdr *header = &message->control.header;
 
-        memset(&message->control, 0, sizeof message->control);
+        memset(header, 0, CMSG_SPACE(sizeof segment));
         header->cmsg_level = IPPROTO_UDP;
         header->cmsg_type = UDP_SEGMENT;
         header->cmsg_len = CMSG_LEN(sizeof segment);
@@ -163,7 +166,8 @@ static ssize_t send_first(int fd, const struct ouro_datagram *datagram)
         return n;
 }
 
-/* As many as go without a wait. 0 also if the first of them brings an error: sent again, it tells. */
+/* As many as go without a wait, and without keeping others waiting for long. 0 also if the first of them
+ * brings an error: sent again, it tells. */
 static size_t send_at_once(int fd, const struct ouro_datagram *datagrams, size_t n)
 {
         struct message messages[BATCH];
@@ -171,6 +175,8 @@ static size_t send_at_once(int fd, const struct ouro_datagram *datagrams, size_t
         size_t sent = 0;
         int now;
 
+        if (n > AT_ONCE_MOST)
+                n = AT_ONCE_MOST;
         do {
                 size_t len = n - sent < BATCH ? n - sent : BATCH;
 
@@ -180,6 +186,8 @@ static size_t send_at_once(int fd, const struct ouro_datagram *datagrams, size_t
                 if (now > 0)
                         sent += (size_t)now;
         } while (now == BATCH && sent < n);
+        if (sent > 0)
+                ring_note_moved(sched_current->ring, fd);
         return sent;
 }
 
@@ -233,24 +241,42 @@ static void describe_room(const struct ouro_datagram *datagram, struct message *
         }
 }
 
-static unsigned segment_size(struct msghdr *msg, size_t len)
+/* Whoever can send to a local socket can send descriptors along, which nobody here has asked for. */
+static void close_descriptors(const struct cmsghdr *header)
 {
+        size_t n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+        for (size_t i = 0; i < n; i++) {
+                int fd;
+
+                memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+                (void)sys_result(close(fd));
+        }
+}
+
+/* What came besides the bytes. Returns the length of the segments, 0: it is one datagram. */
+static unsigned take_control(struct msghdr *msg, size_t len)
+{
+        unsigned segment_bytes = 0;
+
         for (struct cmsghdr *header = CMSG_FIRSTHDR(msg); header; header = CMSG_NXTHDR(msg, header)) {
                 int bytes;
 
+                if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+                        close_descriptors(header);
                 if (header->cmsg_level != IPPROTO_UDP || header->cmsg_type != UDP_GRO)
                         continue;
                 memcpy(&bytes, CMSG_DATA(header), sizeof bytes);
-                return bytes > 0 && (size_t)bytes < len ? (unsigned)bytes : 0;
+                segment_bytes = bytes > 0 && (size_t)bytes < len ? (unsigned)bytes : 0;
         }
-        return 0;
+        return segment_bytes;
 }
 
 static void take_over(struct ouro_datagram *datagram, struct msghdr *msg, size_t len)
 {
         datagram->len = len;
         datagram->cut = (msg->msg_flags & MSG_TRUNC) != 0;
-        datagram->segment_bytes = segment_size(msg, len);
+        datagram->segment_bytes = take_control(msg, len);
         if (datagram->address) {
                 datagram->address->len = msg->msg_namelen;
                 datagram->address->type = SOCK_DGRAM;
@@ -264,17 +290,21 @@ static size_t recv_at_once(int fd, struct ouro_datagram *datagrams, size_t n)
         size_t came = 0;
         int now;
 
+        if (n > AT_ONCE_MOST)
+                n = AT_ONCE_MOST;
         do {
                 size_t len = n - came < BATCH ? n - came : BATCH;
 
                 for (size_t i = 0; i < len; i++)
                         describe_room(&datagrams[came + i], &messages[i], &headers[i].msg_hdr);
-                now = sys_result(recvmmsg(fd, headers, (unsigned)len, MSG_DONTWAIT, NULL));
+                now = sys_result(recvmmsg(fd, headers, (unsigned)len, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL));
                 for (int i = 0; i < now; i++)
                         take_over(&datagrams[came + (size_t)i], &headers[i].msg_hdr, headers[i].msg_len);
                 if (now > 0)
                         came += (size_t)now;
         } while (now == BATCH && came < n);
+        if (came > 0)
+                ring_note_moved(sched_current->ring, fd);
         return came;
 }
 
@@ -291,7 +321,7 @@ ssize_t ouro_recv_datagrams(int fd, struct ouro_datagram *datagrams, size_t n)
         if (error < 0 || n == 0)
                 return error;
         describe_room(datagrams, &message, &msg);
-        first = ouro_recvmsg(fd, &msg, 0);
+        first = ouro_recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
         if (first < 0)
                 return first;
         take_over(datagrams, &msg, (size_t)first);

@@ -193,6 +193,8 @@ int dial_name(const struct dial *dial, const struct address *address)
         result = ouro_resolve(address->host, address->service, &options, &found);
         if (dial->options.ret_gai)
                 *dial->options.ret_gai = gai;
+        if (dial->resolve.ret_gai)
+                *dial->resolve.ret_gai = gai;
         if (result < 0)
                 return result;
         result = dial_addresses(dial, found);

@@ -2,7 +2,8 @@
  *
  * Invariants: the op is begun only when it is idle and nothing is queued, so it is armed again once for each
  * time that it has ended. What it delivers is queued, in order, and only what was queued before it is told of
- * an end or an error. */
+ * an end or an error. The descriptor is held, so that its closing is known also where nothing is under way.
+ */
 #include "io/receiver.h"
 
 #include <errno.h>
@@ -63,9 +64,7 @@ static void note_end(struct ouro_receiver *receiver)
 {
         int32_t res = receiver->op.res;
 
-        if (receiver->op.closed)
-                receiver->closed = true;
-        else if (res == 0)
+        if (res == 0)
                 receiver->at_end = true;
         else if (res == -EINVAL || res == -EAGAIN)
                 receiver->one_shot = true;
@@ -119,6 +118,14 @@ static int arm(struct ouro_receiver *receiver)
 
 /* ---- to callers ---- */
 
+static void fd_is_closing(struct ring *ring, struct fd_hold *hold)
+{
+        struct ouro_receiver *receiver = container_of(hold, struct ouro_receiver, hold);
+
+        receiver->closed = true;
+        ring_release_fd(ring, hold);
+}
+
 static bool has_multishot(const struct buffers *buffers)
 {
         const struct ring *ring = buffers->ring;
@@ -131,6 +138,7 @@ int ouro_receiver_open(int fd, ouro_receiver **ret_receiver)
 {
         struct ouro_receiver *receiver;
         struct buffers *buffers;
+        int error;
 
         if (!sched_current)
                 return -EPERM;
@@ -140,6 +148,12 @@ int ouro_receiver_open(int fd, ouro_receiver **ret_receiver)
         receiver = buffers ? mem_calloc(sizeof *receiver) : NULL;
         if (!receiver)
                 return -ENOMEM;
+        receiver->hold.closing = fd_is_closing;
+        error = ring_hold_fd(sched_current->ring, &receiver->hold, fd);
+        if (error < 0) {
+                mem_free(receiver, sizeof *receiver);
+                return error;
+        }
         op_begin(&receiver->op);
         receiver->buffers = buffers;
         receiver->fd = fd;
@@ -165,7 +179,7 @@ static ssize_t known(struct ouro_receiver *receiver)
         receiver->error = 0;
         if (error < 0)
                 return error;
-        if (receiver->closed)
+        if (receiver->closed && receiver->op.state == OP_IDLE) /* else it may still bring something */
                 return -EBADF;
         return receiver->at_end ? 0 : -EAGAIN;
 }
@@ -204,7 +218,9 @@ static int refuse(const struct ouro_receiver *receiver)
                 return -EPERM;
         if (receiver->buffers != sched_current->ring->buffers)
                 return -EPERM;
-        return receiver->waiter || receiver->receiving ? -EBUSY : sched_current->current->interrupt;
+        if (receiver->waiter || receiver->receiving || receiver->closer)
+                return -EBUSY;
+        return sched_current->current->interrupt;
 }
 
 ssize_t ouro_receiver_next(ouro_receiver *receiver, struct ouro_buf *ret_buf)
@@ -239,7 +255,7 @@ int ouro_receiver_close(ouro_receiver *receiver)
                 return 0;
         if (!sched || receiver->buffers != sched->ring->buffers)
                 return -EPERM;
-        if (receiver->waiter || receiver->receiving)
+        if (receiver->waiter || receiver->receiving || receiver->closer)
                 return -EBUSY;
         if (receiver->op.state != OP_IDLE) {
                 receiver->closer = sched->current;
@@ -249,6 +265,8 @@ int ouro_receiver_close(ouro_receiver *receiver)
         }
         while (receiver->queued > 0)
                 buffers_put(receiver->buffers, take(receiver));
+        if (!receiver->closed)
+                ring_release_fd(sched->ring, &receiver->hold);
         mem_free(receiver, sizeof *receiver);
         return 0;
 }

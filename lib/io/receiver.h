@@ -3,10 +3,12 @@
 #define OURO_IO_RECEIVER_H
 
 #include "ring/buffers.h"
+#include "ring/ring.h"
 
 struct ouro_receiver {
         struct op op; /* the multishot; under way while it is armed */
         struct buffers *buffers;
+        struct fd_hold hold; /* of fd, until it is closed: a number may be another file's then */
         int fd;
         int flags;       /* of the multishot */
         int error;       /* the next call returns it; 0: none */

@@ -70,6 +70,8 @@ static ssize_t pass_buffered(struct direction *direction, bool *ret_read)
         from->in.begin += sent;
         if (sent > 0)
                 moved(direction, sent);
+        if (error == 0 && to->transport.flush)
+                error = stream_send_rest(to);
         return error < 0 ? error : n;
 }
 
@@ -166,11 +168,14 @@ static bool is_bulk(struct direction *direction, ssize_t n)
         return n >= BULK_BYTES && direction->spliced && open_pipe(direction);
 }
 
-/* Until one side fails, or the end has come. 0, or the error; *ret_read: it is the reader's. */
+/* Until one side fails, or the end has come. 0, or the error; *ret_read: it is the reader's. What was kept
+ * back before goes out at once: its receiver may have to have it before it says anything. */
 static int pass_all(struct direction *direction, bool *ret_read)
 {
-        ssize_t n = 0;
+        ssize_t n = stream_send_rest(direction->to);
 
+        if (n < 0)
+                return (int)n;
         do {
                 bool empty = buffered(&direction->from->in) == 0 && direction->from->lent.len == 0;
 
@@ -227,20 +232,42 @@ static intptr_t run_direction(void *arg)
         return 0;
 }
 
-/* A sending side that has been ended already, or has failed, concerns its direction alone. */
-static int enter(struct direction *direction)
+static int claim(struct direction *direction)
 {
-        int error = stream_enter_reader(direction->from);
+        int error = stream_claim_reader(direction->from);
 
-        if (error < 0)
-                return error;
-        direction->reads = true;
-        error = stream_enter_writer(direction->to);
-        direction->writes = error == 0;
-        if (error == 0 || error == -EBUSY || error == -EBADF || sched_current->current->interrupt)
+        direction->reads = error == 0;
+        if (error == 0)
+                error = stream_claim_writer(direction->to);
+        direction->writes = direction->reads && error == 0;
+        return error;
+}
+
+/* A sending side that has been ended already, or has failed, concerns its direction alone. */
+static int look_round(struct direction *direction)
+{
+        int error = stream_look_as_reader(direction->from);
+
+        if (error == 0)
+                error = stream_look_as_writer(direction->to);
+        if (error == 0 || error == -EBADF || sched_current->current->interrupt)
                 return error;
         direction->error = error;
         return 0;
+}
+
+/* All four sides are claimed before anybody else runs, who might close the one that is not yet in use. */
+static int enter(struct relay *relay)
+{
+        int error = claim(&relay->directions[0]);
+
+        if (error == 0)
+                error = claim(&relay->directions[1]);
+        if (error < 0)
+                return error;
+        coro_spend(sched_current, 0);
+        error = look_round(&relay->directions[0]);
+        return error < 0 ? error : look_round(&relay->directions[1]);
 }
 
 static void leave(struct direction *direction)
@@ -308,7 +335,7 @@ static int run_bounded(struct relay *relay)
 
         relay->scope = ouro_scope_open(&scope, idle_ns, NULL);
         error = run_both(relay);
-        if (ouro_scope_close(&scope) == 1)
+        if (ouro_scope_close(&scope) == 1 && (relay->first_error < 0 || error < 0))
                 return -ETIMEDOUT;
         if (sched_current->current->interrupt && stream_is_passing(relay->first_error))
                 return sched_current->current->interrupt;
@@ -336,9 +363,7 @@ int ouro_relay(ouro_stream *first, ouro_stream *second, const struct ouro_relay_
                                                          .to = i == 0 ? second : first,
                                                          .pipe = {-1, -1},
                                                          .spliced = !relay.options.no_splice};
-        error = enter(&relay.directions[0]);
-        if (error == 0)
-                error = enter(&relay.directions[1]);
+        error = enter(&relay);
         if (error == 0)
                 error = run_bounded(&relay);
         leave(&relay.directions[0]);

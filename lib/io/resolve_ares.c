@@ -54,6 +54,8 @@ static int gai_of(int status)
                 return EAI_SERVICE;
         case ARES_EBADNAME:
                 return EAI_NONAME;
+        case ARES_EBADSTR: /* the option servers */
+                return EAI_BADFLAGS;
         default:
                 return EAI_FAIL;
         }

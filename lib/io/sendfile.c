@@ -169,7 +169,7 @@ int ouro_sendfile_all(int fd_out, int fd_in, off_t offset, size_t len, size_t *i
         size_t own_done = 0, *done = inout_done ? inout_done : &own_done;
         int error = refuse(fd_out, fd_in);
 
-        if (error == 0 && (*done > len || offset < 0))
+        if (error == 0 && (offset < 0 || *done > len || *done > (size_t)(INT64_MAX - offset)))
                 error = -EINVAL;
         if (error < 0)
                 return error;

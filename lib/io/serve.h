@@ -59,11 +59,12 @@ struct ouro_server {
         size_t most;               /* connections at once */
         struct ouro_serve_counts stats;
         int64_t failure_told_ns;
+        int64_t shortage_told_ns;
         uint64_t failures_untold;
         int error;     /* that ends it */
         bool stopping; /* told has been set */
         bool hurry;    /* no more draining */
-        bool shortage; /* of descriptors or memory, and the log has been told */
+        bool shortage; /* of descriptors or memory, in the last try */
 };
 
 /* ---- serve.c ---- */

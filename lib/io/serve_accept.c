@@ -15,6 +15,7 @@
 
 static const int64_t BACK_OFF_FIRST_NS = OURO_MS(5);
 static const int64_t BACK_OFF_MOST_NS = OURO_SEC(1);
+static const int64_t SHORTAGE_TOLD_EVERY_NS = OURO_SEC(1);
 
 enum { ERRORS_IN_A_ROW = 16 }; /* of single connections; more, and it is the listener's trouble */
 
@@ -57,12 +58,18 @@ static int await_room(struct ouro_server *server)
         return error;
 }
 
+/* Once each time, and not at every turn where room comes and goes. */
 static void tell_shortage(struct ouro_server *server, int error)
 {
+        int64_t now_ns = loop_now(server->loop);
+        bool told = server->shortage || (server->stats.back_offs > 0 &&
+                                         now_ns - server->shortage_told_ns < SHORTAGE_TOLD_EVERY_NS);
+
         server->stats.back_offs++;
-        if (server->shortage)
-                return;
         server->shortage = true;
+        if (told)
+                return;
+        server->shortage_told_ns = now_ns;
         log_line(OURO_LOG_WARNING, "server of %s: cannot accept: error %d (%s); it tries again, %zu open",
                  server->site.name, -error, strerror(-error), server->stats.open);
 }

@@ -44,10 +44,12 @@ static void look_at_all(struct ouro_loop *loop, struct loop_timer *timer)
 
 void serve_watch_idle(struct ouro_server *server)
 {
-        if (server->options.idle_ns == 0)
+        int64_t idle_ns = server->options.idle_ns;
+
+        if (idle_ns == 0 || idle_ns == OURO_FOREVER)
                 return;
         server->sweep.fire = look_at_all;
-        loop_timer_arm(server->loop, &server->sweep, (server->options.idle_ns + LOOKS - 1) / LOOKS);
+        loop_timer_arm(server->loop, &server->sweep, idle_ns / LOOKS + (idle_ns % LOOKS > 0));
 }
 
 void serve_unwatch_idle(struct ouro_server *server)
@@ -139,10 +141,15 @@ static intptr_t handle_on(const struct ouro_server *server, ouro_stream *stream)
         return error < 0 ? error : result;
 }
 
+/* A peer that has not asked for anything yet does not hold up the end of the server. */
 static intptr_t handle_upgraded(const struct ouro_server *server, ouro_stream **inout_stream)
 {
-        int error = server->options.upgrade(*inout_stream, server->options.upgrade_arg, inout_stream);
+        struct ouro_serve_rest rest;
+        int error;
 
+        ouro_serve_rest_open(&rest);
+        error = server->options.upgrade(*inout_stream, server->options.upgrade_arg, inout_stream);
+        ouro_serve_rest_close(&rest);
         return error < 0 ? error : handle_on(server, *inout_stream);
 }
 

@@ -50,8 +50,7 @@ struct ouro_stream {
         bool shut;     /* the sending side has been ended */
         bool closing;  /* only once */
         bool closed;
-        bool in_close; /* the transport's close is under way: others leave, and must not free */
-        bool leaving;  /* the one who closes is not done yet */
+        bool leaving; /* the one who closes is not done yet */
 };
 
 static inline size_t buffered(const struct stream_buffer *buffer)
@@ -102,6 +101,11 @@ ssize_t stream_fill_lent(ouro_stream *stream);
 int stream_enter_reader(ouro_stream *stream);
 ssize_t stream_leave_reader(ouro_stream *stream, ssize_t result);
 
+/* The first half of entering, which lets nobody run: from 0 on the stream stays in memory, until leave. The
+ * second half: what is found there, 0 or an error. */
+int stream_claim_reader(ouro_stream *stream);
+int stream_look_as_reader(const ouro_stream *stream);
+
 /* Appends at least a byte to what is buffered, which is less than the bound. Bytes, 0: the end; or an error.
  */
 ssize_t stream_fill(ouro_stream *stream);
@@ -114,6 +118,8 @@ ssize_t stream_note_read(ouro_stream *stream, ssize_t n);
 /* The same for the writer. */
 int stream_enter_writer(ouro_stream *stream);
 int stream_leave_writer(ouro_stream *stream, int result);
+int stream_claim_writer(ouro_stream *stream); /* -EBUSY also while a reader flushes */
+int stream_look_as_writer(const ouro_stream *stream);
 
 /* Sends what is kept back and then the pieces, all of them. 0, or the error that stopped it. */
 int stream_send(ouro_stream *stream, const struct iovec *iov, int n);

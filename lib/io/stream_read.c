@@ -27,15 +27,28 @@ ssize_t stream_leave_reader(ouro_stream *stream, ssize_t result)
         return result;
 }
 
-int stream_enter_reader(ouro_stream *stream)
+int stream_claim_reader(ouro_stream *stream)
 {
         int error = refuse(stream);
 
+        if (likely(error == 0))
+                stream->reading = true;
+        return error;
+}
+
+int stream_look_as_reader(const ouro_stream *stream)
+{
+        return unlikely(stream->closed) ? -EBADF : stream->sched->current->interrupt;
+}
+
+int stream_enter_reader(ouro_stream *stream)
+{
+        int error = stream_claim_reader(stream);
+
         if (unlikely(error < 0))
                 return error;
-        stream->reading = true;
         coro_spend(stream->sched, 0);
-        error = stream->closed ? -EBADF : stream->sched->current->interrupt;
+        error = stream_look_as_reader(stream);
         return unlikely(error < 0) ? (int)stream_leave_reader(stream, error) : 0;
 }
 
@@ -103,6 +116,7 @@ static ssize_t fill_by_transport(ouro_stream *stream)
                 return stream_note_read(stream, error);
         n = stream_note_read(stream,
                              stream->transport.read(stream->self, in->mem + in->end, in->cap - in->end));
+        check(n <= (ssize_t)(in->cap - in->end));
         if (unlikely(stream->closed))
                 return -EBADF;
         if (n > 0) {

@@ -32,8 +32,7 @@ static int refuse(const ouro_stream *stream)
         return unlikely(stream->closing) ? -EBADF : 0;
 }
 
-/* The caller is inside: what it finds there. */
-static int look_round(const ouro_stream *stream)
+int stream_look_as_writer(const ouro_stream *stream)
 {
         int interrupt = stream->sched->current->interrupt;
 
@@ -42,6 +41,17 @@ static int look_round(const ouro_stream *stream)
         if (unlikely(interrupt))
                 return interrupt;
         return unlikely(stream->shut) ? -EPIPE : stream->write_error;
+}
+
+int stream_claim_writer(ouro_stream *stream)
+{
+        int error = refuse(stream);
+
+        if (error == 0 && stream->writing)
+                error = -EBUSY;
+        if (error == 0)
+                stream->writing = true;
+        return error;
 }
 
 /* That a reader flushes first is its own affair: the writer waits until it has. */
@@ -60,7 +70,7 @@ int stream_enter_writer(ouro_stream *stream)
         }
         stream->writing = true;
         coro_spend(stream->sched, 0);
-        error = look_round(stream);
+        error = stream_look_as_writer(stream);
         return unlikely(error < 0) ? stream_leave_writer(stream, error) : 0;
 }
 
@@ -109,8 +119,11 @@ static void count_sent(ouro_stream *stream, struct pieces *pieces, size_t n)
         out->begin += from_buffer;
         n -= from_buffer;
         while (n > 0) {
-                size_t left = pieces->iov->iov_len - pieces->done, part = n < left ? n : left;
+                size_t left, part;
 
+                check(pieces->n > 0); /* a transport that sends more than it was given */
+                left = pieces->iov->iov_len - pieces->done;
+                part = n < left ? n : left;
                 pieces->done += part;
                 n -= part;
                 skip_empty(pieces);

@@ -137,8 +137,10 @@ static void do_here(struct ring *ring, struct op *op)
         outcome = call_try(op, ring->quiet_writes);
         if (outcome == CALL_HELP || outcome == CALL_HELP_ONCE)
                 call_block_here(op, outcome == CALL_HELP_ONCE);
-        else if (outcome != CALL_DONE)
+        else if (outcome != CALL_DONE && outcome != CALL_CLOSE)
                 op->res = -EAGAIN;
+        if (op->sqe.opcode == IORING_OP_CLOSE) /* so far it has been flushed at most */
+                call_close(op);
 }
 
 static intptr_t wait_as(struct op *op, const struct wait_kind *kind)

@@ -43,8 +43,21 @@ int ring_open(struct ring *ring, struct sched *sched, const struct backend *back
         return 0;
 }
 
+/* Of tasks nothing is left. What belongs to none (a receiver that nobody has closed) would still be written
+ * to memory that is about to be given back. */
+static void end_rest(struct ring *ring)
+{
+        for (uint32_t i = 0; i < ring->slots_len; i++)
+                if (ring->slots[i].op && !ring->slots[i].op->internal)
+                        ring_cancel(ring, ring->slots[i].op);
+        while (ring->in_flight > 0)
+                if (ring_wait(ring, OURO_SEC(1)) < 0)
+                        return; /* the ring is broken */
+}
+
 void ring_close(struct ring *ring)
 {
+        end_rest(ring);
         ring->backend->close(ring);
         if (ring->buffers)
                 buffers_close(ring->buffers);
@@ -248,6 +261,13 @@ static void note_descriptors(struct ring *ring, const struct op *op)
                 ring_forget_fd(ring, op->res);
 }
 
+static void uncount_slot(struct ring *ring, struct ring_slot *slot)
+{
+        if (slot->fd >= 0)
+                uncount(ring, slot->fd);
+        slot->fd = -1;
+}
+
 static void end_op(struct ring *ring, struct op *op, uint32_t index)
 {
         struct ring_slot *slot = &ring->slots[index];
@@ -258,8 +278,7 @@ static void end_op(struct ring *ring, struct op *op, uint32_t index)
         }
         op->state = OP_IDLE;
         ring->in_flight -= !op->internal;
-        if (slot->fd >= 0)
-                uncount(ring, slot->fd);
+        uncount_slot(ring, slot);
         slot->op = NULL;
         slot->generation++;
         slot->next_free = ring->free_slot;
@@ -282,6 +301,13 @@ static inline void note_movement(struct ring *ring, const struct op *op, uint32_
                 ring->fds[fd] |= FD_MOVED;
 }
 
+/* Bytes are sent without a copy: from here on only their buffer is waited for, until the peer has them.
+ * Closing the descriptor does not wait for that. */
+static bool only_buffer_is_left(const struct op *op)
+{
+        return op->sqe.opcode == SEND_ZC || op->sqe.opcode == SENDMSG_ZC;
+}
+
 void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t flags)
 {
         struct op *op = ring_find(ring, user_data);
@@ -299,6 +325,8 @@ void ring_complete(struct ring *ring, uint64_t user_data, int32_t res, uint32_t 
         note_descriptors(ring, op);
         if (!(flags & IORING_CQE_F_MORE))
                 end_op(ring, op, (uint32_t)user_data);
+        else if (only_buffer_is_left(op))
+                uncount_slot(ring, &ring->slots[(uint32_t)user_data]);
         op->complete(ring, op);
 }
 

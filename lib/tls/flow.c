@@ -24,7 +24,7 @@ int tls_failed_below(struct tls *tls, int error)
 int tls_fill(struct tls *tls)
 {
         const void *data;
-        ssize_t n = ouro_stream_peek(tls->below, 1, &data);
+        ssize_t n = tls->closing ? -EBADF : ouro_stream_peek(tls->below, 1, &data);
 
         if (tls->closing)
                 return -EBADF;
@@ -90,7 +90,16 @@ static uint64_t written_below(const struct tls *tls)
         return ouro_stream_info(tls->below, &info) == 0 ? info.written_bytes : 0;
 }
 
-/* Cut short, it may have handed over a part. */
+bool tls_all_is_sent(const struct tls *tls)
+{
+        struct ouro_stream_counts info = OURO_STREAM_COUNTS_INIT;
+
+        return !tls->closing && !tls_has_out(tls) && !SSL_in_init(tls->ssl) &&
+               ouro_stream_info(tls->below, &info) == 0 && info.sent_bytes == info.written_bytes;
+}
+
+/* Cut short, it may have handed over a part. Closed meanwhile, the stream below is gone: during a handshake
+ * it is still its owner's. */
 static int send_some(struct tls *tls)
 {
         struct tls_bytes *sending = &tls->sending;
@@ -98,7 +107,7 @@ static int send_some(struct tls *tls)
         int error =
                 ouro_stream_write(tls->below, sending->base + sending->start, sending->end - sending->start);
 
-        if (tls->closing)
+        if (tls->closing || error == -EBADF)
                 return -EBADF;
         sending->start += (size_t)(written_below(tls) - before);
         return error;
@@ -112,6 +121,8 @@ static void free_bytes(struct tls_bytes *bytes)
 
 int tls_drain(struct tls *tls)
 {
+        if (tls->closing)
+                return -EBADF;
         while (tls_has_out(tls)) {
                 if (tls->sending.start == tls->sending.end) {
                         free_bytes(&tls->sending);

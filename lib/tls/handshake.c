@@ -39,8 +39,9 @@ static int set_host(struct tls *tls, const struct ouro_tls_options *options)
         bool any = options->insecure_any_host || !tls->settings->verifies;
         int error = 0;
 
-        if (options->host && !*options->host)
-                return tls_fail(options->failure, -EINVAL, "the host's name is empty");
+        if (options->host &&
+            (!*options->host || *options->host == '.')) /* which OpenSSL takes for any below */
+                return tls_fail(options->failure, -EINVAL, "the host's name is empty, or begins with a dot");
         if (!options->host)
                 return any ? 0 : tls_fail(options->failure, -EINVAL, "no host to expect");
         error = ask_for_host(tls, options->host);
@@ -165,6 +166,20 @@ static int open_stream(struct tls *tls, const struct ouro_tls_options *options, 
         return error;
 }
 
+/* What ouro_stream_open_on() would refuse after the handshake is refused before anything is sent. */
+static int refuse_stream_options(const struct ouro_tls_options *options)
+{
+        ouro_stream *probe;
+        int error;
+
+        if (!options->stream)
+                return 0;
+        error = ouro_stream_open_buffer("", 0, options->stream, &probe);
+        if (error < 0)
+                return tls_fail(options->failure, error, "the stream cannot be made with these options");
+        return ouro_stream_abort(probe, false);
+}
+
 static int read_options(struct ouro_tls_options *own, const struct ouro_tls_options *given)
 {
         if (given)
@@ -186,24 +201,45 @@ static int begin(ouro_tls_context *context, ouro_stream *below, const struct our
         else
                 error = side == OURO_TLS_CLIENT ? set_client(tls, options) : set_server(tls, options);
         if (error == 0)
+                error = refuse_stream_options(options);
+        if (error == 0)
                 error = open_stream(tls, options, ret_stream);
         if (error < 0)
                 tls_free(tls);
         return error;
 }
 
+/* Whatever it was: also what has been found out before there was a connection. */
+static int tell_failure(struct ouro_tls_failure_info *ret_failure, struct ouro_tls_failure_info *failure,
+                        int error)
+{
+        char words[128];
+
+        if (!ret_failure || error >= 0)
+                return error;
+        if (failure->error != error)
+                tls_fail(failure, error, "%s", strerror_r(-error, words, sizeof words));
+        *ret_failure = *failure;
+        return error;
+}
+
 static int become(ouro_tls_context *context, ouro_stream *below, const struct ouro_tls_options *given,
                   enum ouro_tls_side side, ouro_stream **ret_stream)
 {
+        struct ouro_tls_failure_info failure = {.error = 0}, *ret_failure;
         struct ouro_tls_options options;
         const void *data;
         int saved_errno = errno, error;
 
-        if (!context || !below || !ret_stream || read_options(&options, given) < 0)
+        if (read_options(&options, given) < 0)
                 return -EINVAL;
-        error = (int)ouro_stream_peek(below, 0, &data); /* refuses who may not use it */
+        ret_failure = options.failure;
+        options.failure = &failure;
+        error = context && ret_stream ? (int)ouro_stream_peek(below, 0, &data)
+                                      : -EINVAL; /* refuses who may not */
         if (error >= 0)
                 error = begin(context, below, &options, side, ret_stream);
+        error = tell_failure(ret_failure, &failure, error);
         errno = saved_errno;
         return error;
 }

@@ -151,6 +151,7 @@ int tls_fill(struct tls *tls);                    /* waits for more from below *
 int tls_drain(struct tls *tls);                   /* sends all that OpenSSL has written */
 int tls_failed_below(struct tls *tls, int error); /* gives error back */
 bool tls_has_out(const struct tls *tls);
+bool tls_all_is_sent(const struct tls *tls);
 int tls_drain_briefly(struct tls *tls); /* the same in a cancelled task, too, but not for long */
 
 extern const struct ouro_transport tls_transport;

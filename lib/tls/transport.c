@@ -12,22 +12,34 @@
 
 enum {
         RECORD_BYTES = 16384,
-        SMALL_PIECE = 4096,      /* of an iovec: shorter ones are put together in one record */
-        BATCH_BYTES = 4 * 16384, /* encrypted before they are sent */
+        SMALL_PIECE = 4096,             /* of an iovec: shorter ones are put together in one record */
+        BATCH_BYTES = 4 * 16384,        /* encrypted before they are sent */
+        MOST_ANSWERS = 2 * BATCH_BYTES, /* unsent, before reading waits until they have been */
 };
 
 /* ---- reading ---- */
 
-/* What reading had to answer. If a writer is at work, it sends that, too. */
-static void answer(struct tls *tls)
+/* What reading had to answer. If a writer is at work, it sends that, too; but a peer that asks and asks (for
+ * new keys) and takes nothing is not listened to any longer. 0, or why that could not be waited for. */
+static int answer(struct tls *tls)
 {
-        if (!tls_has_out(tls) || ouro_mutex_try_lock(&tls->writing_lock) < 0)
-                return;
+        int error;
+
+        if (!tls_has_out(tls))
+                return 0;
+        error = ouro_mutex_try_lock(&tls->writing_lock);
+        if (error < 0 && tls->out.end < MOST_ANSWERS)
+                return 0;
+        if (error < 0)
+                error = ouro_mutex_lock(&tls->writing_lock);
+        if (error < 0)
+                return error;
         if (tls->broken)
                 tls_drain_briefly(tls);
         else
                 tls_drain(tls); /* what is left goes out with what is written next */
         ouro_mutex_unlock(&tls->writing_lock);
+        return tls->closing ? -EBADF : 0;
 }
 
 /* Nothing can be read without more from below. */
@@ -39,9 +51,10 @@ static bool needs_more(const struct tls *tls)
 
 static int read_step(struct tls *tls, void *buf, size_t len, size_t *ret_n)
 {
-        int step;
+        int step = answer(tls); /* and what a write that was cut short has left */
 
-        answer(tls); /* and what a write that was cut short has left */
+        if (step < 0)
+                return step;
         if (needs_more(tls)) {
                 step = tls_fill(tls);
                 if (step < 0)
@@ -50,7 +63,7 @@ static int read_step(struct tls *tls, void *buf, size_t len, size_t *ret_n)
         ERR_clear_error();
         step = tls_settle(tls, SSL_read_ex(tls->ssl, buf, len, ret_n));
         ouro_condition_notify_all(&tls->progress);
-        answer(tls);
+        (void)answer(tls); /* what has been read is handed out in any case */
         return step;
 }
 
@@ -97,7 +110,8 @@ static int tls_wait(void *self)
         int error = ouro_mutex_lock(&tls->reading_lock);
 
         if (error == 0) {
-                if (!tls->closing && needs_more(tls))
+                error = answer(tls); /* as before reading */
+                if (error == 0 && !tls->closing && needs_more(tls))
                         error = (int)ouro_stream_peek(tls->below, 1, &data);
                 ouro_mutex_unlock(&tls->reading_lock);
                 ouro_condition_notify_all(&tls->progress);
@@ -221,6 +235,12 @@ static int encrypt_batch(struct tls *tls, struct pieces *pieces, size_t *total)
         return 0;
 }
 
+/* After these the stream above tries again with what was not written. */
+static bool is_passing(int error)
+{
+        return error == -ECANCELED || error == -ETIME || error == -ENOMEM || error == -EDEADLK;
+}
+
 /* Cut short, what has been encrypted is as good as sent: it goes out before anything else. */
 static ssize_t write_locked(struct tls *tls, struct pieces *pieces)
 {
@@ -237,7 +257,7 @@ static ssize_t write_locked(struct tls *tls, struct pieces *pieces)
                         error = error < 0 ? error : unsent;
                 }
         }
-        if (error == 0 || (total > 0 && (error == -ECANCELED || error == -ETIME)))
+        if (error == 0 || (total > 0 && is_passing(error)))
                 return (ssize_t)total;
         return error;
 }
@@ -269,14 +289,31 @@ static ssize_t tls_writev(void *self, const struct iovec *iov, int n)
         return result;
 }
 
+/* That they are to change was told to OpenSSL, which says so with the next that is written. */
+static int send_new_keys(struct tls *tls)
+{
+        int step;
+
+        if (!SSL_in_init(tls->ssl) || tls->broken || tls->told_end)
+                return 0;
+        ERR_clear_error();
+        step = tls_settle(tls, SSL_do_handshake(tls->ssl));
+        return step < 0 ? step : 0;
+}
+
+/* With nothing to send it succeeds at once, in a task that may not wait, too: so that one who closes without
+ * lingering has not lost anything. */
 static int tls_flush(void *self)
 {
         struct tls *tls = self;
         int saved_errno = errno;
-        int error = lock_to_write(tls);
+        bool idle = tls_all_is_sent(tls);
+        int error = idle ? 0 : lock_to_write(tls);
 
-        if (error == 0) {
-                error = tls_drain(tls);
+        if (error == 0 && !idle) {
+                error = send_new_keys(tls);
+                if (error == 0)
+                        error = tls_drain(tls);
                 ouro_mutex_unlock(&tls->writing_lock);
         }
         errno = saved_errno;
@@ -290,6 +327,7 @@ static int tell_end(struct tls *tls)
 {
         if (tls->told_end)
                 return 0;
+        send_new_keys(tls);
         if (tls->broken)
                 return tls->broken;
         ERR_clear_error();

@@ -144,7 +144,10 @@ static int add_lists(X509_STORE *store, BIO *bio)
                         return -ENOMEM;
                 count++;
         }
-        return count ? 0 : -EBADMSG;
+        if (count == 0 || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+                return -EBADMSG;
+        ERR_clear_error(); /* the end of the file */
+        return 0;
 }
 
 static int distrust(struct tls_settings *settings, const struct ouro_tls_context_options *options)
@@ -161,7 +164,6 @@ static int distrust(struct tls_settings *settings, const struct ouro_tls_context
         BIO_free(bio);
         if (error < 0)
                 return tls_fail_by_queue(options->failure, error);
-        ERR_clear_error();
         X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(settings->ssl_ctx), X509_V_FLAG_CRL_CHECK);
         return 0;
 }

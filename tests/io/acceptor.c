@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "io/acceptor.h"
+#include "ring/ring.h"
 #include "support/in_loop.h"
 #include "support/leaks.h"
 
@@ -167,6 +168,59 @@ IN_LOOP(acceptor, closed_with_connections_nobody_asked_for_closes_them)
         for (int i = 0; i < 8; i++)
                 close(clients[i]);
         close(first);
+        return 0;
+}
+
+/* Whoever waits begins the next one, and nobody a second. */
+IN_LOOP(acceptor, f33_ended_by_the_kernel_it_is_armed_again_once)
+{
+        int listener = listen_here(), clients[3];
+        struct acceptor acceptor;
+        ouro_task tasks[3];
+        intptr_t fds[3];
+
+        EQ(acceptor_open(&acceptor, listener), 0);
+        for (int i = 0; i < 3; i++)
+                tasks[i] = ouro_create_task(next_of, &acceptor);
+        ouro_sleep(OURO_MS(1));
+        if (!acceptor.one_shot) {
+                ring_cancel(sched_current->ring, &acceptor.op);
+                ouro_sleep(OURO_MS(1));
+                EQ(acceptor.op.state, OP_SUBMITTED);
+                EQ(sched_current->ring->in_flight, 1);
+        }
+        for (int i = 0; i < 3; i++)
+                clients[i] = connect_there();
+        ouro_gather(tasks, 3, fds);
+        acceptor_close(&acceptor);
+        for (int i = 0; i < 3; i++) {
+                cr_assert(fds[i] >= 0);
+                close((int)fds[i]);
+                close(clients[i]);
+        }
+        close(listener);
+        return 0;
+}
+
+IN_LOOP(acceptor, f23_listener_that_does_not_block_is_waited_for)
+{
+        int listener = listen_here(), client, fd;
+        struct acceptor acceptor;
+        ouro_task task;
+
+        EQ(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
+        EQ(acceptor_open(&acceptor, listener), 0);
+        for (int i = 0; i < 3; i++) {
+                task = ouro_create_task(next_of, &acceptor);
+                ouro_sleep(OURO_MS(1));
+                client = connect_there();
+                fd = (int)ouro_await(task);
+                cr_assert(fd >= 0, "%d", fd);
+                close(fd);
+                close(client);
+        }
+        acceptor_close(&acceptor);
+        close(listener);
         return 0;
 }
 

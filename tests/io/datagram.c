@@ -425,3 +425,68 @@ IN_LOOP(datagram, segments_where_there_can_be_none_are_refused)
         EQ(ouro_close(server), 0);
         return 0;
 }
+
+/* Others may send them to a local socket; whoever asked for datagrams only is not to collect them. */
+IN_LOOP(datagram, descriptors_that_come_along_are_closed)
+{
+        struct ouro_datagram got[3];
+        char bufs[3][8];
+        int fds[2], ends[2];
+
+        EQ(ouro_socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+        EQ(ouro_pipe(ends), 0);
+        for (int i = 0; i < 3; i++) {
+                got[i] = (struct ouro_datagram){.buf = bufs[i], .len = sizeof bufs[i]};
+                EQ(ouro_send_fds(fds[0], "ab", 2, (const int[]){ends[1], ends[1]}, 2), 2);
+        }
+        EQ(ouro_recv_datagrams(fds[1], got, 3), 3);
+        for (int i = 0; i < 3; i++)
+                EQ(got[i].len, 2);
+        EQ(ouro_close(ends[1]), 0);
+        EQ(ouro_read(ends[0], bufs[0], 1), 0); /* nobody else has it open */
+        EQ(ouro_close(ends[0]), 0);
+        close_both(fds);
+        return 0;
+}
+
+/* The kernel tells of these before it tells of segments. */
+IN_LOOP(datagram, segments_are_told_beside_all_else_that_is_told)
+{
+        struct ouro_address to;
+        int server = bound(&to), client = dial_to(&to);
+        static char out[WHOLE], in[65536];
+        struct ouro_datagram sent = {.buf = out, .len = WHOLE, .segment_bytes = SEGMENT};
+        struct ouro_datagram datagram = {.buf = in, .len = sizeof in};
+
+        EQ(ouro_socket_set(server, "so_timestampns", 1), 0);
+        EQ(ouro_socket_set(server, "ip_pktinfo", 1), 0);
+        EQ(ouro_socket_set(server, "ip_recvttl", 1), 0);
+        EQ(ouro_socket_set(server, "ip_recvtos", 1), 0);
+        EQ(ouro_socket_set(server, "udp_gro", 1), 0);
+        EQ(ouro_send_datagrams(client, &sent, 1), 1);
+        for (size_t got = 0; got < WHOLE; got += datagram.len) {
+                datagram.len = sizeof in;
+                EQ(ouro_recv_datagrams(server, &datagram, 1), 1);
+                cr_assert(datagram.segment_bytes == SEGMENT || datagram.len <= SEGMENT);
+        }
+        EQ(ouro_close(client), 0);
+        EQ(ouro_close(server), 0);
+        return 0;
+}
+
+/* Datagrams never find a full socket over loopback: what bounds a call is the library. */
+IN_LOOP(datagram, one_call_does_not_keep_the_loop_for_long)
+{
+        static struct ouro_datagram out[5000];
+        struct ouro_address to;
+        int server = bound(&to), client = dial_to(&to);
+        ssize_t n;
+
+        for (size_t i = 0; i < 5000; i++)
+                out[i] = (struct ouro_datagram){.buf = &to, .len = 1};
+        n = ouro_send_datagrams(client, out, 5000);
+        cr_assert(n > 0 && n <= 257, "%zd", n);
+        EQ(ouro_close(client), 0);
+        EQ(ouro_close(server), 0);
+        return 0;
+}

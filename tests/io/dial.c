@@ -130,8 +130,13 @@ IN_LOOP(dial, name_that_does_not_resolve_is_told)
            -EHOSTUNREACH); /* the file has none of that family */
         EQ(ouro_dial_with("tcp:one.test:nonsense", &options), -EPROTONOSUPPORT);
         EQ(gai, EAI_SERVICE);
-        resolve.flags = OURO_RESOLVE_NUMERIC;
+        gai = 4711;
         options.resolve = &resolve;
+        resolve.ret_gai = &gai;
+        options.ret_gai = NULL;
+        EQ(ouro_dial_with("tcp:one.test:nonsense", &options), -EPROTONOSUPPORT);
+        EQ(gai, EAI_SERVICE);
+        resolve.flags = OURO_RESOLVE_NUMERIC;
         EQ(ouro_dial_with("tcp:one.test:80", &options), -ENOENT);
         resolve.size = 0;
         EQ(ouro_dial_with("tcp:one.test:80", &options), -EINVAL);

@@ -1,6 +1,8 @@
 /* Of lib/io/receiver.c: bytes in order, whatever asks the kernel for them. */
 #include <errno.h>
+#include <pthread.h>
 
+#include "base/alloc.h"
 #include "io/receiver.h"
 #include "ring/ring.h"
 #include "support/in_loop.h"
@@ -237,6 +239,77 @@ IN_LOOP(receiver, a_reset_is_told)
         return 0;
 }
 
+static intptr_t close_of(void *arg)
+{
+        return ouro_receiver_close(arg);
+}
+
+IN_LOOP(receiver, closing_it_twice_is_told)
+{
+        ouro_receiver *receiver;
+        ouro_task closer;
+        int fds[2];
+
+        tcp_pair(fds);
+        receiver = open_on(fds[1]);
+        OURO_TIMEOUT(OURO_MS(1))
+                EQ(next_of(receiver), -ETIME);
+        closer = ouro_create_task(close_of, receiver);
+        if (!receiver->one_shot) {
+                while (!receiver->closer)
+                        ouro_yield();
+                EQ(ouro_receiver_close(receiver), -EBUSY);
+                EQ(next_of(receiver), -EBUSY);
+        }
+        EQ(ouro_await(closer), 0);
+        close_both(fds);
+        return 0;
+}
+
+/* Closed while nothing was under way: what has its number now is not received from. */
+IN_LOOP(receiver, f20_number_that_is_reused_is_not_received_from)
+{
+        ouro_receiver *receiver;
+        int fds[2], others[2];
+
+        tcp_pair(fds);
+        tcp_pair(others);
+        receiver = open_on(fds[1]);
+        EQ(ouro_close(fds[1]), 0);
+        EQ(dup2(others[1], fds[1]), fds[1]);
+        EQ(write(others[0], "x", 1), 1);
+        EQ(next_of(receiver), -EBADF);
+        EQ(next_of(receiver), -EBADF);
+        EQ(ouro_receiver_close(receiver), 0);
+        close_both(fds);
+        close_both(others);
+        return 0;
+}
+
+static int forgotten_fds[2];
+
+static intptr_t forgets_its_receiver(void *arg)
+{
+        ouro_receiver **receiver = arg;
+
+        tcp_pair(forgotten_fds);
+        *receiver = open_on(forgotten_fds[1]);
+        OURO_TIMEOUT(OURO_MS(1))
+                EQ(next_of(*receiver), -ETIME);
+        return 0;
+}
+
+/* Its buffers go with the run: the kernel must have let go of them by then. */
+Test(receiver, f15_one_that_nobody_closed_ends_before_the_run)
+{
+        ouro_receiver *receiver = NULL;
+
+        EQ(ouro_run(forgets_its_receiver, &receiver), 0);
+        EQ(receiver->op.state, OP_IDLE);
+        mem_free(receiver, sizeof *receiver);
+        close_both(forgotten_fds);
+}
+
 static ouro_receiver *somebodys;
 
 IN_LOOP(receiver, misuse_is_told)
@@ -254,6 +327,36 @@ IN_LOOP(receiver, misuse_is_told)
                 EQ(ouro_receiver_next(somebodys, &buf), -ETIME);
         EQ(ouro_receiver_close(somebodys), 0);
         EQ(ouro_receiver_close(NULL), 0);
+        close_both(fds);
+        return 0;
+}
+
+static intptr_t next_elsewhere(void *arg)
+{
+        struct ouro_buf buf;
+
+        (void)arg;
+        EQ(ouro_receiver_next(somebodys, &buf), -EPERM);
+        EQ(ouro_receiver_close(somebodys), -EPERM);
+        return 0;
+}
+
+static void *other_loop(void *arg)
+{
+        EQ(ouro_run(next_elsewhere, NULL), 0);
+        return arg;
+}
+
+IN_LOOP(receiver, another_loops_is_refused)
+{
+        pthread_t thread;
+        int fds[2];
+
+        unix_pair(fds);
+        somebodys = open_on(fds[0]);
+        EQ(pthread_create(&thread, NULL, other_loop, NULL), 0);
+        EQ(pthread_join(thread, NULL), 0);
+        EQ(ouro_receiver_close(somebodys), 0);
         close_both(fds);
         return 0;
 }

@@ -274,6 +274,128 @@ IN_LOOP(relay, what_streams_have_in_their_buffers_goes_first)
         return 0;
 }
 
+/* As after CONNECT: the client says nothing until it has the answer. */
+IN_LOOP(relay, what_was_kept_back_goes_out_though_nobody_speaks)
+{
+        struct between between;
+        ouro_stream *streams[2];
+        ouro_task relay;
+
+        open_between(&between, unix_pair);
+        for (int i = 0; i < 2; i++)
+                EQ(ouro_stream_open(between.inner[i], NULL, &streams[i]), 0);
+        EQ(ouro_stream_printf(streams[0], "200 OK"), 0);
+        relay = waits_in(relay_streams, streams);
+        OURO_TIMEOUT(OURO_SEC(10)) {
+                EQ(ouro_recv_all(between.outer[0], other, 6, NULL), 0);
+        }
+        close_both(between.outer);
+        EQ(ouro_await(relay), 0);
+        EQ(ouro_stream_close(streams[0]), 0);
+        EQ(ouro_stream_close(streams[1]), 0);
+        return 0;
+}
+
+/* A transport that keeps back what it is given, as one that compresses does, until it is flushed. */
+static ssize_t keeper_read(void *self, void *buf, size_t len)
+{
+        return ouro_stream_read(self, buf, len);
+}
+
+static ssize_t keeper_writev(void *self, const struct iovec *iov, int n)
+{
+        int error = ouro_stream_write(self, iov->iov_base, iov->iov_len);
+
+        (void)n;
+        return error < 0 ? error : (ssize_t)iov->iov_len;
+}
+
+static int keeper_flush(void *self)
+{
+        return ouro_stream_flush(self);
+}
+
+static int keeper_close(void *self)
+{
+        return ouro_stream_close(self);
+}
+
+static const struct ouro_transport keeper = {.size = sizeof keeper,
+                                             .read = keeper_read,
+                                             .writev = keeper_writev,
+                                             .flush = keeper_flush,
+                                             .close = keeper_close};
+
+IN_LOOP(relay, a_transport_that_keeps_back_is_flushed)
+{
+        struct between between;
+        ouro_stream *streams[2], *below;
+        ouro_task relay;
+
+        open_between(&between, unix_pair);
+        EQ(ouro_stream_open(between.inner[0], NULL, &streams[0]), 0);
+        EQ(ouro_stream_open(between.inner[1], NULL, &below), 0);
+        EQ(ouro_stream_open_on(&keeper, below, NULL, &streams[1]), 0);
+        relay = waits_in(relay_streams, streams);
+        EQ(ouro_sleep(OURO_MS(2)), 0); /* both directions wait to read */
+        put(between.outer[0], "question");
+        OURO_TIMEOUT(OURO_SEC(10)) {
+                EQ(ouro_recv_all(between.outer[1], other, 8, NULL), 0);
+        }
+        close_both(between.outer);
+        (void)ouro_await(relay);
+        EQ(ouro_stream_close(streams[0]), 0);
+        EQ(ouro_stream_close(streams[1]), 0);
+        return 0;
+}
+
+struct closer {
+        ouro_stream *stream;
+        bool done;
+};
+
+static intptr_t close_it(void *arg)
+{
+        struct closer *closer = arg;
+
+        closer->done = true;
+        return ouro_stream_close(closer->stream);
+}
+
+/* The budget of a pass ends at every place: also between the first stream and the second, which another task
+ * closes then. */
+IN_LOOP(relay, a_stream_that_is_closed_as_it_begins_ends_it)
+{
+        int ended = 0;
+
+        for (int spent = 0; spent < 600; spent++) {
+                ouro_stream *first[2], *second[2];
+                struct closer closer, witness = {NULL, false};
+                ouro_task closing, passing;
+
+                EQ(ouro_stream_pair(64, NULL, first), 0);
+                EQ(ouro_stream_pair(64, NULL, second), 0);
+                closer = (struct closer){second[1], false};
+                passing = ouro_create_task(close_it, &witness);
+                while (!witness.done) /* then a pass has just begun */
+                        EQ(ouro_stream_write(first[0], "", 0), 0);
+                closing = ouro_create_task(close_it, &closer);
+                for (int i = 0; i < spent; i++)
+                        EQ(ouro_stream_write(first[0], "", 0), 0);
+                if (!closer.done) {
+                        EQ(ouro_relay(first[1], second[1], NULL, NULL), -EBADF);
+                        ended++;
+                }
+                EQ(ouro_await(passing), 0);
+                EQ(ouro_await(closing), 0);
+                EQ(ouro_stream_close(first[0]), 0);
+                EQ(ouro_stream_close(first[1]), 0);
+                EQ(ouro_stream_close(second[0]), 0);
+        }
+        cr_assert(ended > 0 && ended < 600, "%d", ended);
+        return 0;
+}
+
 /* Bulk, so that it goes through a pipe where it can. */
 IN_LOOP(relay, what_could_not_be_sent_is_still_in_the_stream)
 {

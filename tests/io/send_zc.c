@@ -103,6 +103,35 @@ IN_LOOP(send_zc, f14_cancelled_ends_with_what_was_sent_or_nothing)
         return 0;
 }
 
+static intptr_t sends_once(void *arg)
+{
+        const struct way *way = arg;
+
+        return ouro_send_zc(way->fd, data, way->len, 0);
+}
+
+/* What the peer has no room for stays in the socket, and the buffer with it, until the peer is gone. */
+IN_LOOP(send_zc, closing_does_not_wait_for_a_peer_that_reads_nothing)
+{
+        struct way way = {.len = LONG};
+        ouro_task tasks[8];
+        ssize_t n = 0;
+        int fds[2];
+
+        tcp_pair(fds);
+        way.fd = fds[0];
+        for (int i = 0; i < 8; i++)
+                tasks[i] = ouro_create_task(sends_once, &way);
+        ouro_sleep(OURO_MS(20)); /* some have sent, the others wait for room */
+        EQ(ouro_close(fds[0]), 0);
+        close(fds[1]);
+        for (int i = 0; i < 8; i++) {
+                n = ouro_await(tasks[i]);
+                cr_assert(n == -EBADF || (n > 0 && n <= LONG), "%zd", n);
+        }
+        return 0;
+}
+
 IN_LOOP(send_zc, tells_its_errors)
 {
         int fds[2];

@@ -259,3 +259,33 @@ IN_LOOP(serve_connection, limits_hold_during_the_upgrade)
         EQ(serving_end(&serving), 0);
         return 0;
 }
+
+/* As a TLS handshake with a client that connects and says nothing. */
+static int waits_for_its_first_byte(ouro_stream *below, void *arg, ouro_stream **ret_stream)
+{
+        const void *data;
+        ssize_t n;
+
+        (void)ret_stream;
+        serving_note(arg, 0);
+        n = ouro_stream_peek(below, 1, &data);
+        return n < 0 ? (int)n : -EPROTO;
+}
+
+IN_LOOP(serve_connection, stop_does_not_wait_for_upgrades)
+{
+        struct serving serving = SERVING_STREAMS(shouts);
+
+        serving.options.upgrade = waits_for_its_first_byte;
+        serving.options.upgrade_arg = &serving;
+        serving.options.drain_ns = OURO_FOREVER;
+        serving_begin(&serving);
+        int fd = serving_dial(&serving);
+
+        serving_await_notes(&serving, 1);
+        EQ(ouro_serve_stop(serving.server), 0);
+        EQ(ouro_await(serving.task), 0);
+        expect_end(fd);
+        EQ(ouro_close(fd), 0);
+        return 0;
+}

@@ -154,6 +154,22 @@ IN_LOOP(serve_limits, silent_connection_is_cut)
         return 0;
 }
 
+IN_LOOP(serve_limits, limits_of_for_ever_are_none)
+{
+        struct serving serving = SERVING(serving_echo);
+
+        serving.options.idle_ns = serving.options.total_ns = serving.options.drain_ns = OURO_FOREVER;
+        serving_begin(&serving);
+        int fd = serving_dial(&serving);
+
+        expect_echo(fd, "a");
+        EQ(ouro_sleep(OURO_MS(2)), 0);
+        expect_echo(fd, "b");
+        EQ(ouro_close(fd), 0);
+        EQ(serving_end(&serving), 0);
+        return 0;
+}
+
 /* A byte now and then is no silence; how long that may go on is what total_ns is for. */
 IN_LOOP(serve_limits, byte_by_byte_is_not_idle_but_ends_by_total_time)
 {
@@ -463,6 +479,8 @@ IN_LOOP(serve_limits, f26_connection_that_ends_makes_room_for_the_next)
                 1000; /* a multishot accept keeps to the limit that it was begun under */
         serving_begin(&serving);
         crowd_begin(&serving, &crowd);
+        int64_t began = ouro_now();
+
         while (serving_stats(&serving).back_offs < 1)
                 EQ(ouro_yield(), 0);
         EQ(ouro_shutdown(crowd.one, SHUT_WR), 0);
@@ -470,6 +488,7 @@ IN_LOOP(serve_limits, f26_connection_that_ends_makes_room_for_the_next)
         EQ(ouro_shutdown(crowd.late[0], SHUT_WR), 0);
         EQ(ouro_shutdown(crowd.late[1], SHUT_WR), 0);
         crowd_gets_its_echo(&crowd);
+        cr_assert(shortages <= 1 + (ouro_now() - began) / OURO_SEC(1), "told %d times", shortages);
         EQ(setrlimit(RLIMIT_NOFILE, &crowd.before), 0);
         EQ(ouro_close(crowd.one), 0);
         EQ(serving_end(&serving), 0);

@@ -271,6 +271,7 @@ IN_LOOP(splice, misuse_is_told_at_once)
         EQ(ouro_sendfile(tcp[0], file, &negative, 1), -EINVAL);
         EQ(ouro_sendfile_all(tcp[0], file, -1, 1, NULL), -EINVAL);
         EQ(ouro_sendfile_all(tcp[0], file, 0, 1, &(size_t){2}), -EINVAL);
+        EQ(ouro_sendfile_all(tcp[0], file, INT64_MAX - 5, 20, &(size_t){10}), -EINVAL);
         close_both(tcp);
         close_both(a);
         close_both(b);

@@ -1,4 +1,6 @@
 /* Of lib/io/stream_memory.c: pairs and buffers, and transports of the caller's. */
+#include <sys/mman.h>
+
 #include "support/streams.h"
 
 TestSuite(stream_memory, .init = leaks_begin, .fini = leaks_end);
@@ -215,5 +217,64 @@ IN_LOOP(stream_memory, a_write_that_makes_no_progress_is_an_error)
         EQ(ouro_stream_write(stream, "abc", 3), 0);
         EQ(ouro_stream_flush(stream), -EIO);
         EQ(ouro_stream_abort(stream, false), -EIO);
+        return 0;
+}
+
+/* ---- more than the kernel moves at a time ---- */
+
+enum { MOST_AT_A_TIME = 0x7ffff000 };
+
+/* Tells by addresses alone: nothing is touched, for there is no memory. */
+struct far {
+        const char *base;
+        size_t done;
+};
+
+static ssize_t far_move(struct far *far, const void *at, size_t len)
+{
+        cr_assert_eq((const char *)at, far->base + far->done);
+        len = len < MOST_AT_A_TIME ? len : MOST_AT_A_TIME;
+        far->done += len;
+        return (ssize_t)len;
+}
+
+static ssize_t far_read(void *self, void *buf, size_t len)
+{
+        return far_move(self, buf, len);
+}
+
+static ssize_t far_writev(void *self, const struct iovec *iov, int n)
+{
+        EQ(n, 1);
+        return far_move(self, iov->iov_base, iov->iov_len);
+}
+
+static int far_close(void *self)
+{
+        (void)self;
+        return 0;
+}
+
+IN_LOOP(stream_memory, f27_more_than_four_gib_go_in_one_call)
+{
+        const struct ouro_transport over_far = {
+                .size = sizeof over_far, .read = far_read, .writev = far_writev, .close = far_close};
+        const size_t len = ((size_t)4 << 30) + 12345;
+        char *base = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        struct far far = {base, 0};
+        ouro_stream *stream;
+        size_t done = 0;
+
+        cr_assert(base != MAP_FAILED);
+        EQ(ouro_stream_open_on(&over_far, &far, NULL, &stream), 0);
+        EQ(ouro_stream_read_exactly(stream, base, len, &done), 0);
+        EQ(done, len);
+        EQ(far.done, len);
+        far.done = 0;
+        EQ(ouro_stream_write(stream, base, len), 0);
+        EQ(far.done, len);
+        EQ(counts_of(stream).sent_bytes, len);
+        EQ(ouro_stream_close(stream), 0);
+        EQ(munmap(base, len), 0);
         return 0;
 }

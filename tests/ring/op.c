@@ -1,5 +1,6 @@
 /* Of lib/ring/op.c: one operation as its task sees it, over a backend that answers as the test wants. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 
 #include "support/fake_backend.h"
@@ -448,6 +449,50 @@ IN_LOOP(op, close_of_one_leaves_the_others_alone)
         EQ(fake.ops_len, 1);
         fake_complete(fake.ops[0], 1, 0);
         EQ(ouro_await(other), 1);
+        return 0;
+}
+
+static intptr_t zero_copy_task(void *arg)
+{
+        struct op op;
+
+        io_uring_prep_send_zc(op_begin(&op), 3, arg, 4, 0, 0);
+        return op_wait(&op);
+}
+
+/* The peer may never take what was sent; its buffer is the kernel's as long, the number is not. */
+IN_LOOP(op, f13_close_does_not_wait_until_a_sent_buffer_is_free)
+{
+        ouro_task sender = start(zero_copy_task, "text");
+        struct op *op = fake.ops[0];
+        int fd = 3;
+
+        fake_complete(op, 4, IORING_CQE_F_MORE);
+        ouro_task closer = start(close_task, &fd);
+
+        EQ(fake.ops_len, 2);
+        EQ(fake.ops[1]->sqe.opcode, IORING_OP_CLOSE);
+        fake_complete(fake.ops[1], 0, 0);
+        EQ(ouro_await(closer), 0);
+        EQ(ouro_task_state(sender), OURO_STATE_WAITING);
+        fake_complete(op, 0, IORING_CQE_F_NOTIF);
+        EQ(ouro_await(sender), 4);
+        return 0;
+}
+
+/* What the kernel has no thread for is closed all the same. */
+IN_LOOP(op, f47_close_that_is_given_back_closes)
+{
+        int fds[2];
+
+        EQ(pipe(fds), 0);
+        ouro_task closer = start(close_task, &fds[0]);
+
+        EQ(fake.ops[0]->sqe.opcode, IORING_OP_CLOSE);
+        fake_complete(fake.ops[0], -ECANCELED, 0);
+        EQ(ouro_await(closer), 0);
+        EQ(fcntl(fds[0], F_GETFD), -1);
+        close(fds[1]);
         return 0;
 }
 

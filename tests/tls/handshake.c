@@ -336,17 +336,28 @@ IN_LOOP(tls_handshake, misuse_is_told_and_loses_nothing)
 {
         struct ouro_tls_options wrong_size = {.size = 3},
                                 for_clients = {.size = sizeof for_clients, .host = "x"},
-                                empty = {.size = sizeof empty, .host = ""};
+                                empty = {.size = sizeof empty, .host = ""},
+                                any_below = {.size = sizeof any_below, .host = ".many.test"};
+        const struct ouro_stream_options small = {.size = sizeof small, .read_bytes = 1},
+                                         borrowed = {.size = sizeof borrowed, .borrowed = true};
+        struct ouro_tls_options odd = {.size = sizeof odd, .host = "server.test", .stream = &small};
         ouro_stream *stream = NULL;
         struct ends ends;
 
         ends_open(&ends, NULL, NULL);
+        ends.client.options.failure = &ends.client.failure;
         EQ(ouro_tls_connect(NULL, ends.client.below, &ends.client.options, &stream), -EINVAL);
+        EQ(ends.client.failure.error, -EINVAL);
+        cr_assert(ends.client.failure.reason[0]);
         EQ(ouro_tls_connect(ends.client.context, NULL, &ends.client.options, &stream), -EINVAL);
         EQ(ouro_tls_connect(ends.client.context, ends.client.below, &ends.client.options, NULL), -EINVAL);
         EQ(ouro_tls_connect(ends.client.context, ends.client.below, NULL, &stream), -EINVAL); /* no host */
         EQ(ouro_tls_connect(ends.client.context, ends.client.below, &wrong_size, &stream), -EINVAL);
         EQ(ouro_tls_connect(ends.client.context, ends.client.below, &empty, &stream), -EINVAL);
+        EQ(ouro_tls_connect(ends.client.context, ends.client.below, &any_below, &stream), -EINVAL);
+        EQ(ouro_tls_connect(ends.client.context, ends.client.below, &odd, &stream), -EINVAL);
+        odd.stream = &borrowed;
+        EQ(ouro_tls_connect(ends.client.context, ends.client.below, &odd, &stream), -EINVAL);
         EQ(ouro_tls_connect(ends.server.context, ends.client.below, &ends.client.options, &stream), -EINVAL);
         EQ(ouro_tls_accept(ends.client.context, ends.server.below, NULL, &stream), -EINVAL);
         EQ(ouro_tls_accept(ends.server.context, ends.server.below, &for_clients, &stream), -EINVAL);

@@ -7,6 +7,29 @@
 
 TestSuite(tls_trouble, .init = ends_begin, .fini = ends_end);
 
+/* Past the stream's buffer. */
+static intptr_t read_block(void *arg)
+{
+        static char block[8192];
+
+        return ouro_stream_read(arg, block, sizeof block);
+}
+
+static intptr_t read_byte(void *arg)
+{
+        char byte;
+
+        return ouro_stream_read(arg, &byte, 1);
+}
+
+static uint64_t written(const ouro_stream *stream)
+{
+        struct ouro_stream_counts counts = OURO_STREAM_COUNTS_INIT;
+
+        EQ(ouro_stream_info(stream, &counts), 0);
+        return counts.written_bytes;
+}
+
 /* ---- peers that do not answer ---- */
 
 IN_LOOP(tls_trouble, silent_peer_is_waited_for_as_long_as_the_scope_says)
@@ -141,6 +164,176 @@ IN_LOOP(tls_trouble, a_byte_at_a_time)
         gate_put_on(&gates[0], &ends.client.below);
         gate_put_on(&gates[1], &ends.server.below);
         ends_made(&ends);
+        ends_close(&ends);
+        return 0;
+}
+
+IN_LOOP(tls_trouble, f25_writing_to_a_peer_that_is_gone_is_told_without_a_signal)
+{
+        struct ends ends;
+        int error = 0;
+
+        ends_open(&ends, NULL, NULL);
+        ends_made(&ends);
+        EQ(ouro_stream_close(ends.server.stream), 0);
+        ends.server.stream = NULL;
+        for (int i = 0; i < 10 && error == 0; i++) {
+                error = ouro_stream_write(ends.client.stream, "to nobody", 9);
+                if (error == 0)
+                        error = ouro_stream_flush(ends.client.stream);
+        }
+        EQ(error, -EPIPE);
+        EQ(ouro_stream_flush(ends.client.stream), -EPIPE);
+        ends_close(&ends);
+        return 0;
+}
+
+/* ---- closed by another task ---- */
+
+static void let_run(void)
+{
+        for (int i = 0; i < 20; i++)
+                ouro_sleep(OURO_US(200));
+}
+
+/* The reader sends first what a write that was cut short has left; there it waits when all is closed. */
+IN_LOOP(tls_trouble, closing_ends_a_reader_that_sends_what_was_left)
+{
+        static char buf[60000];
+        struct gate gate = {0};
+        struct ends ends;
+
+        for (int i = 0; i < 2; i++) {
+                ouro_task reader;
+
+                gate = (struct gate){0};
+                ends_open(&ends, NULL, NULL);
+                gate_put_on(&gate, &ends.client.below);
+                ends_made(&ends);
+                gate_open(&gate, SIZE_MAX, 0);
+                OURO_TIMEOUT(OURO_MS(5)) {
+                        EQ(ouro_stream_write(ends.client.stream, buf, sizeof buf), 0); /* encrypted */
+                }
+                reader = ouro_create_task(i ? read_block : read_byte, ends.client.stream);
+                let_run();
+                EQ(ouro_task_state(reader), OURO_STATE_WAITING);
+                EQ(ouro_stream_abort(ends.client.stream, false), 0);
+                ends.client.stream = NULL;
+                EQ(ouro_await(reader), -EBADF);
+                ends_close(&ends);
+        }
+        return 0;
+}
+
+/* What asks for an answer has been sent when a read waits: also what a write that was cut short has left. */
+IN_LOOP(tls_trouble, a_read_that_waits_sends_what_was_left)
+{
+        static char buf[60000], got[60000];
+
+        for (int i = 0; i < 2; i++) {
+                struct gate gate = {0};
+                struct ends ends;
+                ouro_task reader;
+
+                ends_open(&ends, NULL, NULL);
+                gate_put_on(&gate, &ends.client.below);
+                ends_made(&ends);
+                EQ(ouro_stream_write(ends.server.stream, "t", 1),
+                   0); /* and behind the tickets nothing waits */
+                EQ(ouro_stream_flush(ends.server.stream), 0);
+                EQ(ouro_stream_read(ends.client.stream, got, 1), 1);
+                gate_open(&gate, SIZE_MAX, 0);
+                OURO_TIMEOUT(OURO_MS(5)) {
+                        EQ(ouro_stream_write(ends.client.stream, buf, sizeof buf), 0); /* encrypted */
+                }
+                gate_open(&gate, SIZE_MAX, SIZE_MAX);
+                reader = ouro_create_task(i ? read_block : read_byte, ends.client.stream);
+                OURO_TIMEOUT(OURO_SEC(20)) {
+                        EQ(ouro_stream_read_exactly(ends.server.stream, got, sizeof got, NULL), 0);
+                }
+                EQ(ouro_stream_write(ends.server.stream, "x", 1), 0);
+                EQ(ouro_stream_flush(ends.server.stream), 0);
+                EQ(ouro_await(reader), 1);
+                ends_close(&ends);
+        }
+        return 0;
+}
+
+/* Below is still its owner's, who may close it: whoever shakes hands on it is told. */
+IN_LOOP(tls_trouble, closing_what_is_below_ends_a_handshake)
+{
+        const struct ouro_stream_options small = {.size = sizeof small, .write_bytes = 16};
+
+        for (int server = 0; server < 2; server++) {
+                struct ends ends;
+                struct end *end;
+                ouro_stream *pair[2];
+                ouro_task task;
+
+                ends_open(&ends, NULL, NULL);
+                end = server ? &ends.server : &ends.client;
+                EQ(ouro_stream_close(end->below), 0);
+                EQ(ouro_stream_pair(16, &small, pair), 0); /* a client waits to write, a server to read */
+                end->below = pair[0];
+                task = ouro_create_task(shake_task, end);
+                let_run();
+                EQ(ouro_task_state(task), OURO_STATE_WAITING);
+                ouro_stream_close(end->below);
+                end->below = NULL;
+                EQ(ouro_await(task), -EBADF);
+                EQ(ouro_stream_close(pair[1]), 0);
+                ends_close(&ends);
+        }
+        return 0;
+}
+
+/* Where nothing is left to be sent, closing without lingering is an end as any other. */
+IN_LOOP(tls_trouble, closing_at_once_is_a_declared_end)
+{
+        const struct ouro_stream_options at_once = {.size = sizeof at_once, .linger_ns = -1};
+        struct ends ends;
+        char byte;
+
+        ends_open(&ends, NULL, NULL);
+        ends.client.options.stream = &at_once;
+        ends_made(&ends);
+        EQ(ouro_stream_write(ends.client.stream, "x", 1), 0);
+        EQ(ouro_stream_flush(ends.client.stream), 0);
+        EQ(ouro_stream_close(ends.client.stream), 0);
+        ends.client.stream = NULL;
+        EQ(ouro_stream_read(ends.server.stream, &byte, 1), 1);
+        EQ(ouro_stream_read(ends.server.stream, &byte, 1), 0);
+        ends_close(&ends);
+        return 0;
+}
+
+/* ---- no memory below ---- */
+
+/* What was encrypted when the stream below had no memory counts as written: it is not written again. */
+IN_LOOP(tls_trouble, want_of_memory_below_doubles_nothing)
+{
+        static char buf[60000], got[60000];
+        struct gate gate = {0};
+        struct ends ends;
+        uint64_t begun, taken;
+        char byte;
+
+        ends_open(&ends, NULL, NULL);
+        gate_put_on(&gate, &ends.client.below);
+        ends_made(&ends);
+        fill(buf, sizeof buf, 0);
+        begun = written(ends.client.stream);
+        gate_open(&gate, SIZE_MAX, 0);
+        gate.then = -ENOMEM;
+        (void)ouro_stream_write(ends.client.stream, buf, sizeof buf);
+        taken = written(ends.client.stream) - begun;
+        gate.then = 0;
+        gate_open(&gate, SIZE_MAX, SIZE_MAX);
+        EQ(ouro_stream_write(ends.client.stream, buf + taken, sizeof buf - taken), 0);
+        EQ(ouro_stream_shutdown(ends.client.stream), 0);
+        EQ(ouro_stream_read_exactly(ends.server.stream, got, sizeof got, NULL), 0);
+        EQ(memcmp(got, buf, sizeof got), 0);
+        EQ(ouro_stream_read(ends.server.stream, &byte, 1), 0);
         ends_close(&ends);
         return 0;
 }

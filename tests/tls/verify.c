@@ -163,6 +163,27 @@ IN_LOOP(tls_verify, taken_back_by_its_authority)
         return 0;
 }
 
+/* As a file that was not written to its end: what is lost may have been what takes the certificate back. */
+IN_LOOP(tls_verify, list_that_is_broken_off_is_refused)
+{
+        char path[] = "/tmp/ouro-tls-crl-XXXXXX", *whole = revocation_make(&authority, NULL),
+             *list = revocation_make(&authority, &server_certificate);
+        struct ouro_tls_context_options options = client_options();
+        ouro_tls_context *context = NULL;
+        int fd = mkstemp(path);
+
+        EQ(write(fd, whole, strlen(whole)), strlen(whole));
+        EQ(write(fd, list, strlen(list) / 2), strlen(list) / 2);
+        close(fd);
+        options.crl_file = path;
+        EQ(ouro_tls_context_open(&options, &context), -EBADMSG);
+        cr_assert_null(context);
+        unlink(path);
+        free(whole);
+        free(list);
+        return 0;
+}
+
 /* ---- who may be anybody ---- */
 
 IN_LOOP(tls_verify, a_number_is_a_host_too)

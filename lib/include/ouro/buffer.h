@@ -77,8 +77,8 @@ OURO_API int ouro_receiver_open(int fd, ouro_receiver **ret_receiver);
  * @ret_buf: as of ouro_recv_buf()
  *
  * Returns: as ouro_recv_buf(), in the order in which the bytes came; the end stays the end; -EBUSY: another
- * task waits; -EINVAL: an argument is NULL; -EPERM: another loop's. -EBADF: fd has been closed, and all that
- * had been received is handed over.
+ * task waits, or closes it; -EINVAL: an argument is NULL; -EPERM: another loop's. -EBADF: fd has been closed,
+ * and all that had been received is handed over.
  */
 OURO_API ssize_t ouro_receiver_next(ouro_receiver *receiver, struct ouro_buf *ret_buf);
 
@@ -88,7 +88,7 @@ OURO_API ssize_t ouro_receiver_next(ouro_receiver *receiver, struct ouro_buf *re
  *
  * Bytes that were received and not asked for are gone, as with closing a socket. Never cut short.
  *
- * Returns: 0, -EPERM: another loop's; -EBUSY: a task waits in ouro_receiver_next().
+ * Returns: 0, -EPERM: another loop's; -EBUSY: a task waits in ouro_receiver_next(), or closes it.
  */
 OURO_API int ouro_receiver_close(ouro_receiver *receiver);
 
@@ -105,6 +105,7 @@ OURO_API int ouro_receiver_close(ouro_receiver *receiver);
  * that is when the peer has acknowledged them. So it takes longer than ouro_send(), costs less of the CPU's
  * time for large payloads (over loopback, where the kernel copies all the same, it only costs more), and once
  * bytes are under way it cannot be cut short: it returns when they have arrived, or the connection has ended.
+ * Closing fd meanwhile does not wait for that.
  * ouro_send() and ouro_send_all() never do it by themselves.
  *
  * Where it does not work (epoll, kernels before 6.0, sockets that know no such thing, little locked memory)

@@ -22,7 +22,7 @@ enum ouro_copy_flag {
                                       OURO_COPY_XATTRS. Without it a new file has those of the original less
                                       the umask */
         OURO_COPY_TIMES = 2,       /* of last access and modification */
-        OURO_COPY_OWNER = 4,       /* user and group */
+        OURO_COPY_OWNER = 4,       /* user and group; without privilege -EPERM for another user's file */
         OURO_COPY_XATTRS = 8,      /* extended attributes. Those that the target's file system cannot hold, or
                                       that this process may not set (security.*, trusted.*), are left out */
         OURO_COPY_ALL = 15,        /* the four of them */
@@ -80,8 +80,8 @@ OURO_API int ouro_copy_range(int from_fd, off_t from_offset, int to_fd, off_t to
  * end.
  *
  * Returns: 0; -EINVAL (unknown flags, or both are the same file, which is left alone), and errors as
- * ouro_copy_range(), fchmod(2), fchown(2), futimens(3) and fsetxattr(2). After an error the target holds a
- * part.
+ * ouro_copy_range(), fchmod(2), fchown(2) (-EPERM: OURO_COPY_OWNER or OURO_COPY_ALL of another user's file,
+ * without privilege), futimens(3) and fsetxattr(2). After an error the target holds a part.
  */
 OURO_API int ouro_copy_fd(int from_fd, int to_fd, const struct ouro_copy_options *options);
 

@@ -53,11 +53,11 @@ OURO_API int ouro_file_watch_open(ouro_file_watch **ret_watch);
  *
  * What happens from the return on is told. Directories of a tree that this process may not read are left out.
  * A directory that comes into a tree is watched as soon as ouro_file_watch_next() has seen it; what is in it
- * by then is told by events that have found set (with IN_CREATE, IN_MODIFY and IN_CLOSE_WRITE as far as they
- * are wanted), and not a second time. One that is moved within the tree keeps being watched under its new
- * path, one that is moved out is not. When the directory that was
- * added, or one above it, is moved itself, all that is watched stays so, and new directories are told with
- * -ESTALE.
+ * by then is told by events that have found set: with IN_CREATE, IN_MODIFY and IN_CLOSE_WRITE as far as they
+ * are wanted, and IN_ISDIR too where it is a directory. A file that is still being written then may be told
+ * once more, when it is really closed. A directory that is moved within the tree keeps being watched under
+ * its new path, one that is moved out is not. When the directory that was added, or one above it, is moved
+ * itself, all that is watched stays so, and new directories are told with -ESTALE.
  *
  * Returns: an id, zero or more; -EINVAL (NULL, no or unknown events, unknown flags), -ENOSPC (the watch
  * limit), -EEXIST (a directory of it is watched here already: open a watch of its own), -EBADF (closed

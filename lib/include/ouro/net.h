@@ -278,10 +278,10 @@ struct ouro_datagram {
  * @datagrams: of them; lent until the call returns
  * @n: of datagrams
  *
- * One system call for all of them as long as there is room. segment_bytes lets the kernel cut one buffer into
- * many (UDP_SEGMENT), which costs about as much as a single datagram; at most 64 of them and 65,507 bytes, on
- * a udp socket. Where the kernel or the device cannot do that, they are sent one by one; an error then tells
- * of one of them, and those before it have been sent.
+ * One system call for all of them as long as there is room, at most 257 in one call. segment_bytes lets the
+ * kernel cut one buffer into many (UDP_SEGMENT), which costs about as much as a single datagram; at most 64
+ * of them and 65,507 bytes, on a udp socket. Where the kernel or the device cannot do that, they are sent one
+ * by one; an error then tells of one of them, and those before it have been sent.
  *
  * Returns: how many were sent, more than 0 (0 if n is): an error after the first is told by the next call.
  * Else as ouro_sendto(); -EINVAL also for more segments than 64; -EOPNOTSUPP: segments on another kind of
@@ -295,8 +295,9 @@ OURO_API ssize_t ouro_send_datagrams(int fd, const struct ouro_datagram *datagra
  * @datagrams: filled in one by one; lent until the call returns
  * @n: of datagrams
  *
- * Waits for the first only. After ouro_socket_set(fd, "udp_gro", 1) the kernel may put several datagrams of
- * one sender into one buffer, if it has room, best for 65,535 bytes; segment_bytes tells it.
+ * Waits for the first only, and brings at most 257. Descriptors that come along (on a local socket) are
+ * closed: ouro_recv_fds() receives those. After ouro_socket_set(fd, "udp_gro", 1) the kernel may put several
+ * datagrams of one sender into one buffer, if it has room, best for 65,535 bytes; segment_bytes tells it.
  *
  * Returns: how many came, more than 0 (0 if n is); else as ouro_recvfrom().
  */

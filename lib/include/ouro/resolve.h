@@ -72,7 +72,7 @@ struct ouro_addresses {
  *   -EHOSTUNREACH: no name server has answered, or none is there; a later try may succeed (EAI_AGAIN)
  *   -EREMOTEIO: a name server refuses or fails (EAI_FAIL)
  *   -EPROTONOSUPPORT: no such service for this type of socket
- *   -EINVAL: host, ret_addresses or an option is malformed or NULL
+ *   -EINVAL: host, ret_addresses or an option is malformed or NULL (servers: what c-ares refuses)
  *   -EOPNOTSUPP: OURO_RESOLVE_ARES, and the library was built without it
  *   -EMFILE, -ENFILE: no descriptor was left to ask with
  *   -ECANCELED, -ETIME: cut short

@@ -18,14 +18,16 @@ extern "C" {
  * call: when it returns, none is left.
  *
  * Limits. A connection that has moved no byte either way for idle_ns, or that is older than total_ns, has the
- * waits of its handler end with -ETIME, as by a time scope around it; what is to be said to the peer then is
- * said in a shield with a deadline. Bytes are seen where they go through the connection's own descriptor,
- * through whatever stream; a look at it is taken four times in idle_ns, so that a silence of idle_ns is
- * noticed at most a quarter of it late.
+ * waits of its handler end with -ETIME, as by a time scope around it: groups that it has open end with
+ * -ETIME, too, and their members are cancelled; what is to be said to the peer then is said in a shield with
+ * a deadline. Bytes are seen where they go through the connection's own descriptor, through whatever stream;
+ * a look at it is taken four times in idle_ns, so that a silence of idle_ns is noticed at most a quarter of
+ * it late.
  *
- * Short of descriptors or memory (-EMFILE, -ENFILE, -ENOMEM, -ENOBUFS) a server says so once through the log
- * hook, lets connections wait to be accepted, and tries again when one has ended, or after a while: 5 ms,
- * then longer, at most one second. An error of accept4(2) that belongs to one connection is that one's end.
+ * Short of descriptors or memory (-EMFILE, -ENFILE, -ENOMEM, -ENOBUFS) a server says so through the log hook
+ * (at most once a second), lets connections wait to be accepted, and tries again when one has ended, or after
+ * a while: 5 ms, then longer, at most one second. An error of accept4(2) that belongs to one connection is
+ * that one's end.
  *
  * Stopping. A server that is told to stop (ouro_serve_stop(), or a signal, see signals) accepts no more and
  * closes what it listens on. Handlers can ask ouro_serve_stopping(); those that wait for the peer's next
@@ -69,7 +71,8 @@ struct ouro_serve_options {
         const char *name;     /* of these tasks, borrowed meanwhile; default: "connection" */
         const struct ouro_stream_options *stream; /* of the connections' streams */
         /* Turns the stream of a connection into the one that its handler gets, as ouro_tls_upgrade() does:
-         * called before the handler, in the same task, within the limits. The new stream owns the one below.
+         * called before the handler, in the same task, within the limits; a stop ends its waits, as by
+         * OURO_SERVE_REST. The new stream owns the one below.
          * Less than zero: the connection has failed, and below is as it was. Default: none */
         int (*upgrade)(ouro_stream *below, void *upgrade_arg, ouro_stream **ret_stream);
         void *upgrade_arg;
@@ -107,13 +110,15 @@ OURO_API int ouro_serve(const char *address, ouro_serve_fn *fn, void *arg,
  *
  * The name of a unix socket that it has made is removed when it stops listening.
  *
- * Returns: 0: it was told to stop, and has ended, or
+ * Returns: 0: it was told to stop, and has ended; or
  *   -EINVAL: fn is NULL; nothing to listen on; an address is malformed, or a listener is no stream socket
- * that listens; an option is out of range, or memory_bytes is too little for one connection -ECANCELED,
- * -ETIME: the caller was cut short an errno of socket(2), bind(2) or listen(2): nothing was served an errno
- * of accept4(2) that will not pass (-EBADF: somebody closed a listener): the server has stopped, as if told
- * to the error of a handler, with stop_on_failure, or of on_ready -EMFILE, -ENFILE, -ENOMEM: it could not be
- * started
+ *     that listens; an option is out of range, or memory_bytes is too little for one connection
+ *   -ECANCELED, -ETIME: the caller was cut short
+ *   an errno of socket(2), bind(2) or listen(2): nothing was served
+ *   an errno of accept4(2) that will not pass (-EBADF: somebody closed a listener): the server has stopped,
+ *     as if told to
+ *   the error of a handler, with stop_on_failure, or of on_ready
+ *   -EMFILE, -ENFILE, -ENOMEM: it could not be started
  */
 OURO_API int ouro_serve_fd(const char *address, ouro_serve_fd_fn *fn, void *arg,
                            const struct ouro_serve_options *options);

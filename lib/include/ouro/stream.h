@@ -17,13 +17,15 @@ extern "C" {
  * uses the other; who uses a side that another task waits on gets -EBUSY at once. It belongs to the loop that
  * made it: elsewhere every call gives -EPERM.
  *
- *      read    what is buffered comes first, then what the descriptor gives. At its end read() and peek()
- * give 0, the others -ENODATA, and what was left can still be read. A read that fails takes nothing away:
- * cancelled or too long (-EMSGSIZE), the bytes are still there for the next call. An error of the descriptor
- * (-ECONNRESET) comes after what is buffered, and stays. write   what is written is kept back until the
- * buffer is full (then the write waits until it has been sent), ouro_stream_flush(), or a read of the same
- * stream has to wait: what asks for an answer has been sent by then. An error of the descriptor (-EPIPE)
- * stays: every later write and flush gives it, and so does ouro_stream_close().
+ * Reading: what is buffered comes first, then what the descriptor gives. At its end ouro_stream_read() and
+ * ouro_stream_peek() give 0, the others -ENODATA, and what was left can still be read. A read that fails
+ * takes nothing away: cancelled or too long (-EMSGSIZE), the bytes are still there for the next call. An
+ * error of the descriptor (-ECONNRESET) comes after what is buffered, and stays.
+ *
+ * Writing: what is written is kept back until the buffer is full (then the write waits until it has been
+ * sent), ouro_stream_flush() is called, or a read of the same stream has to wait: what asks for an answer has
+ * been sent by then. An error of the descriptor (-EPIPE) stays: every later write and flush gives it, and so
+ * does ouro_stream_close().
  *
  * A stream that waits to read, with nothing in its buffers, holds none where its transport can wait without.
  */
@@ -173,7 +175,7 @@ struct ouro_stream_counts {
         uint64_t received_bytes; /* that came from below */
         uint64_t read_bytes;     /* of those, that were handed out or consumed: the rest is in the buffer */
         uint64_t written_bytes;  /* that writes have taken over; of one that failed or was cut short, this
-                                    tells  how far it came */
+                                    tells how far it came */
         uint64_t sent_bytes;     /* of those, that have gone out below: the rest is in the buffer */
         int read_error;          /* that reads give when the buffer is empty; 0: none */
         int write_error;         /* that writes give; 0: none */
@@ -193,8 +195,9 @@ OURO_API int ouro_stream_info(const ouro_stream *stream, struct ouro_stream_coun
 /* ---- reading ---------------------------------------------------------------------------------- */
 
 /* Errors of every call that reads: -EINVAL (NULL), -EBUSY (another task reads), -EBADF (closed meanwhile, or
- * not to be read), -ENOMEM, -ECANCELED, -ETIME, and what the descriptor gave (-ECONNRESET, -EIO), which
- * stays. Data in place lies in the stream's buffer until the next call that reads. */
+ * not to be read), -ENOMEM, -ECANCELED, -ETIME, -EDEADLK (every task waits, see ouro_run()), and what the
+ * descriptor gave (-ECONNRESET, -EIO), which stays. Data in place lies in the stream's buffer until the next
+ * call that reads. */
 
 /**
  * ouro_stream_read - read some bytes
@@ -270,9 +273,10 @@ OURO_API int ouro_stream_consume(ouro_stream *stream, size_t n);
 /* ---- writing ---------------------------------------------------------------------------------- */
 
 /* Errors of every call that writes: -EINVAL (NULL), -EBUSY (another task writes), -EPIPE (shut down, or the
- * peer reads no more), -EBADF (closed meanwhile, or not to be written), -ENOMEM, -ECANCELED, -ETIME, and what
- * the descriptor gave, which stays. A call that is cut short may have taken over a part of what it was given:
- * ouro_stream_info() tells how much, and what was taken over is still to be sent. */
+ * peer reads no more), -EBADF (closed meanwhile, or not to be written), -ENOMEM, -ECANCELED, -ETIME, -EDEADLK
+ * (as for reading), and what the descriptor gave, which stays. A call that is cut short may have taken over a
+ * part of what it was given: ouro_stream_info() tells how much, and what was taken over is still to be sent.
+ */
 
 /**
  * ouro_stream_write - write bytes

@@ -20,7 +20,8 @@ extern "C" {
  *
  * Lines come the same whether stdin is a file, a pipe or a terminal, and tasks run while one waits for them.
  * O_NONBLOCK is never set: a terminal's description is shared with the shell and others. What the stream has
- * buffered is lost to whoever reads stdin after it.
+ * buffered is lost to whoever reads stdin after it. It goes past stdio: who has printed to stdout calls
+ * fflush(3) before writing to the stream, and what stdio has read from stdin does not come.
  *
  * Returns: as ouro_stream_open_two().
  */

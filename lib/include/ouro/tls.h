@@ -1,10 +1,10 @@
 /* ouro/tls.h - TLS on streams, for clients and servers. Of a library of its own: libouro-tls, over OpenSSL 3.
  *
  *      ouro_tls_context *context;                                           once, for all connections
- *      struct ouro_tls_context_options trust = OURO_SIZED_(struct ouro_tls_context_options);
+ *      struct ouro_tls_context_options trust = {.size = sizeof(struct ouro_tls_context_options)};
  *      ouro_tls_context_open(&trust, &context);                             trusts what the system trusts
  *
- *      struct ouro_tls_options peer = OURO_SIZED_(struct ouro_tls_options);
+ *      struct ouro_tls_options peer = {.size = sizeof(struct ouro_tls_options)};
  *      peer.host = "example.org";                                           asked for, and verified
  *      ouro_tls_connect(context, below, &peer, &stream);                    stream owns below from now on
  *
@@ -121,13 +121,13 @@ struct ouro_tls_context_options {
  * @ret_context: to be closed by ouro_tls_context_close()
  *
  * Reads the files named, by blocking calls. Threads: from anywhere; a context may be used on several loops at
- * once. Returns:
- *  -EINVAL: a NULL, an unknown side, a server without identity, an option of the other side, an empty or too
- * long protocol name, asking clients without an authority -ENOENT, -EACCES, -EISDIR: a file cannot be read,
- * or another errno of open(2) -EBADMSG: a file or memory is not PEM, or holds nothing of what it should
- *  -EKEYREJECTED: a key is not that of its certificate, or OpenSSL's security level forbids one
- *  -ENOTSUP: versions or ciphers that this OpenSSL has not
- *  -ENOMEM
+ * once.
+ *
+ * Returns: 0; -EINVAL: a NULL, an unknown side, a server without identity, an option of the other side, an
+ * empty or too long protocol name, or clients to be asked without an authority; -ENOENT, -EACCES, -EISDIR or
+ * another errno of open(2): a file cannot be read; -EBADMSG: a file or memory is not PEM, is broken off, or
+ * holds nothing of what it should; -EKEYREJECTED: a key is not that of its certificate, or OpenSSL's security
+ * level forbids one; -ENOTSUP: versions or ciphers that this OpenSSL has not; -ENOMEM.
  */
 OURO_API int ouro_tls_context_open(const struct ouro_tls_context_options *options,
                                    ouro_tls_context **ret_context);
@@ -180,13 +180,13 @@ struct ouro_tls_options {
  *
  * With TLS 1.3 a server that refuses our certificate says so only after this: the first read tells -EACCES.
  *
- * Returns: 0 or
- *  -EKEYREJECTED: the server's certificate was refused: expired, for another host, of an unknown authority,
- * for another purpose, taken back -EACCES: the server refused ours, or wants one -EPROTONOSUPPORT: no
- * version, cipher or application protocol in common -EPROTO: what came is not TLS, or broken, or the server
- * gave up for another reason -ECONNRESET: it ended in between -EINVAL: a NULL, a server's context, no host
- *  -EPERM: outside a loop, or below is another loop's
- *  -ECANCELED, -ETIME, -ENOMEM or an errno of the stream below
+ * Returns: 0; -EKEYREJECTED: the server's certificate was refused: expired, for another host, of an unknown
+ * authority, for another purpose, taken back; -EACCES: the server refused ours, or wants one;
+ * -EPROTONOSUPPORT: no version, cipher or application protocol in common; -EPROTO: what came is not TLS, or
+ * broken, or the server gave up for another reason; -ECONNRESET: it ended in between; -EBADF: below was
+ * closed meanwhile; -EINVAL: a NULL, a server's context, no host, one that begins with a dot, or the stream's
+ * options are out of range; -EPERM: outside a loop, or below is another loop's; -ECANCELED, -ETIME, -ENOMEM
+ * or an errno of the stream below.
  */
 OURO_API int ouro_tls_connect(ouro_tls_context *context, ouro_stream *below,
                               const struct ouro_tls_options *options, ouro_stream **ret_stream);
@@ -224,6 +224,10 @@ struct ouro_tls_info {
         bool resumed;         /* an earlier session goes on: no certificates were sent */
         bool peer_verified;   /* the peer has shown a certificate, and it was accepted */
 };
+
+/* In C++ a struct and a function of one name are fine, but -Wshadow thinks of a constructor. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 
 /**
  * ouro_tls_info - what was agreed on a connection
@@ -264,6 +268,8 @@ OURO_API int ouro_tls_peer_info(ouro_stream *stream, struct ouro_tls_peer_info *
  * Never waits. Returns: 0; -EINVAL and -EPERM as ouro_tls_info().
  */
 OURO_API int ouro_tls_failure_info(ouro_stream *stream, struct ouro_tls_failure_info *ret_failure);
+
+#pragma GCC diagnostic pop
 
 /**
  * ouro_tls_update_keys - encrypt with new keys from now on

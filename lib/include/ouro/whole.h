@@ -84,9 +84,10 @@ typedef struct ouro_replacement ouro_replacement;
  * @options: copied; may be NULL
  * @ret_replacement: to be ended by ouro_replace_commit() or ouro_replace_abort()
  *
- * The new file lies in the same directory. It has no name (O_TMPFILE), so that nothing is left of it whatever
- * happens; where the file system cannot do that, it has one of the form ".ouro-XXXXXXXX", which only a crash
- * leaves behind.
+ * The new file lies in the same directory. It has no name (O_TMPFILE) until ouro_replace_commit() gives it
+ * one of the form ".ouro-XXXXXXXX", to rename it onto the old one at once: only a crash between the two
+ * leaves that behind. Where the file system has no O_TMPFILE, it has such a name from the beginning, and any
+ * crash leaves it behind.
  *
  * Returns: 0; -EINVAL (NULL, unknown flags, or path ends in a slash, "." or ".."), -EEXIST
  * (OURO_REPLACE_NEW), -EISDIR (a directory is there), -ELOOP, -EPERM (outside a task), -ECANCELED, -ETIME,
