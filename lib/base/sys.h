@@ -5,6 +5,8 @@
 #define OURO_BASE_SYS_H
 
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #define sys_result(call)                                                                                     \
         __extension__({                                                                                      \
@@ -27,5 +29,21 @@
                 while (sys_retried_ == -EINTR);                                                              \
                 sys_retried_;                                                                                \
         })
+
+enum { SYS_FIRST_KEPT_FD = 3 };
+
+/* For a descriptor that the library keeps, as it was opened or failed to: where a standard stream is closed
+ * it would get that one's number, and whoever reads "stdin" would read it. Returns it or a copy above them,
+ * or a negated errno; then it is closed. */
+static inline int sys_above_stdio(int fd)
+{
+        int copy;
+
+        if (fd < 0 || fd >= SYS_FIRST_KEPT_FD)
+                return fd;
+        copy = sys_result(fcntl(fd, F_DUPFD_CLOEXEC, SYS_FIRST_KEPT_FD));
+        (void)sys_result(close(fd));
+        return copy;
+}
 
 #endif

@@ -22,6 +22,7 @@ struct ouro_process {
         int lost;     /* 0, or -ECHILD: it has ended, and nobody knows how */
         bool watched; /* watch is under way */
         bool ended;
+        bool talked_to;     /* a task gives it its input and collects its output */
         bool leads;         /* a process group of its own: then it is reaped when it is closed, not before */
         bool leave_running; /* closing it does not end it */
         bool closed;        /* by the user: freed as soon as nobody needs it */

@@ -225,6 +225,17 @@ static void hand_over(const struct exchange *exchange, struct ouro_captured *ret
         };
 }
 
+/* Two who read one pipe would get parts of it each. */
+static bool talked_to(const struct ouro_process *first, const struct ouro_process *last)
+{
+        return first->talked_to || last->talked_to;
+}
+
+static void set_talked_to(const struct exchange *exchange, bool talked_to)
+{
+        exchange->first->talked_to = exchange->last->talked_to = talked_to;
+}
+
 int output_exchange(struct ouro_process *first, struct ouro_process *last,
                     const struct ouro_communicate_options *options, struct ouro_captured *ret_output)
 {
@@ -235,6 +246,8 @@ int output_exchange(struct ouro_process *first, struct ouro_process *last,
                 return -EINVAL;
         if (!exchange.options.input && exchange.options.input_len > 0)
                 return -EINVAL;
+        if (talked_to(first, last))
+                return -EBUSY;
         if (exchange.options.limit == 0)
                 exchange.options.limit = LIMIT;
         if (sched_current->current->interrupt)
@@ -244,9 +257,11 @@ int output_exchange(struct ouro_process *first, struct ouro_process *last,
         init_reader(&exchange, 2);
         process_enter(first);
         process_enter(last);
+        set_talked_to(&exchange, true);
         error = run_members(&exchange);
         if (error == 0) /* else it may still have something to say, and a broken pipe would kill it */
                 close_pipes(&exchange);
+        set_talked_to(&exchange, false);
         process_leave(last);
         process_leave(first);
         if (error == 0) {

@@ -175,7 +175,7 @@ static int open_wake(struct epoll *epoll)
         struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = WATCH_NONE};
         int result;
 
-        epoll->wake_fd = sys_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+        epoll->wake_fd = sys_above_stdio(sys_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
         if (epoll->wake_fd < 0)
                 return epoll->wake_fd;
         result = sys_result(epoll_ctl(epoll->fd, EPOLL_CTL_ADD, epoll->wake_fd, &event));
@@ -188,7 +188,7 @@ static int open_descriptors(struct epoll *epoll)
 {
         int result;
 
-        epoll->fd = sys_result(epoll_create1(EPOLL_CLOEXEC));
+        epoll->fd = sys_above_stdio(sys_result(epoll_create1(EPOLL_CLOEXEC)));
         if (epoll->fd < 0)
                 return epoll->fd;
         result = open_wake(epoll);

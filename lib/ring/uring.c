@@ -324,6 +324,13 @@ static void unmask_sigpipe(const struct uring *uring)
                 pthread_sigmask(SIG_UNBLOCK, &pipe, NULL);
 }
 
+/* Before the descriptor is registered or has been entered by. */
+static int raise_descriptor(struct io_uring *ring)
+{
+        ring->ring_fd = ring->enter_ring_fd = sys_above_stdio(ring->ring_fd);
+        return ring->ring_fd;
+}
+
 static int set_up(struct ring *ring, const struct ring_config *config)
 {
         struct uring *uring = ring->impl;
@@ -343,6 +350,11 @@ static int set_up(struct ring *ring, const struct ring_config *config)
                 return -ENOSYS;
         if (error < 0)
                 return error;
+        error = raise_descriptor(&uring->ring);
+        if (error < 0) {
+                io_uring_queue_exit(&uring->ring);
+                return error;
+        }
         sanitize_memory_mapped();
         if ((uring->ring.features & (IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL)) !=
             (IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL)) {
@@ -416,7 +428,7 @@ static int open_wake(struct ring *ring)
         struct uring *uring = ring->impl;
         int error;
 
-        uring->wake_fd = sys_result(eventfd(0, EFD_CLOEXEC));
+        uring->wake_fd = sys_above_stdio(sys_result(eventfd(0, EFD_CLOEXEC)));
         if (uring->wake_fd < 0)
                 return uring->wake_fd;
         error = listen_for_wake(ring);

@@ -64,9 +64,10 @@ static int open_descriptors(struct embed *embed, const struct ring *ring)
 {
         int opened[3], watched[3];
 
-        opened[0] = embed->fd = sys_result(epoll_create1(EPOLL_CLOEXEC));
-        opened[1] = embed->timer_fd = sys_result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-        opened[2] = embed->more_fd = sys_result(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+        opened[0] = embed->fd = sys_above_stdio(sys_result(epoll_create1(EPOLL_CLOEXEC)));
+        opened[1] = embed->timer_fd =
+                sys_above_stdio(sys_result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)));
+        opened[2] = embed->more_fd = sys_above_stdio(sys_result(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)));
         embed->more = true; /* main is to be begun */
         embed->timer_ns = INT64_MAX;
         if (first_error(opened, 3) < 0)

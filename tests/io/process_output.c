@@ -301,6 +301,39 @@ IN_LOOP(process_output, one_that_is_closed_meanwhile_ends_the_talk)
 
 /* ---- misuse ---- */
 
+static intptr_t hears_all(void *process)
+{
+        struct ouro_captured captured;
+
+        EQ(ouro_process_communicate(process, NULL, &captured, NULL), 5);
+        cr_assert_str_eq(captured.out, "all\n");
+        ouro_captured_free(&captured);
+        return 0;
+}
+
+IN_LOOP(process_output, a_second_talk_is_refused_at_once_and_the_first_gets_all)
+{
+        struct ouro_spawn_options options = piped();
+        struct ouro_captured captured = {.out = NULL};
+        int fds[2];
+
+        EQ(ouro_pipe(fds), 0);
+        options.in = (struct ouro_stdio){.kind = OURO_STDIO_FD, .fd = fds[0]};
+        ouro_process *process = begin(SH("read line; echo $line; exit 5"), &options);
+        ouro_task first = ouro_create_task(hears_all, process);
+
+        EQ(ouro_yield(), 0);
+        OURO_TIMEOUT(OURO_SEC(5)) { /* else it would wait for the process */
+                EQ(ouro_process_communicate(process, NULL, &captured, NULL), -EBUSY);
+        }
+        cr_assert_null(captured.out);
+        EQ(ouro_write(fds[1], "all\n", 4), 4);
+        EQ(ouro_await(first), 0);
+        close_both(fds);
+        EQ(ouro_process_close(process), 0);
+        return 0;
+}
+
 IN_LOOP(process_output, misuse_is_told)
 {
         struct ouro_communicate_options options = talk();

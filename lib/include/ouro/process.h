@@ -354,7 +354,8 @@ struct ouro_communicate_options {
  * left alone whatever happens: stop or close it then. What had been collected is lost.
  *
  * Returns: as ouro_process_wait(); -EMSGSIZE: it has written more than the limit, and nothing was kept;
- * -EBADF: a pipe is closed meanwhile; -EINVAL: ret_output is NULL; -ENOMEM.
+ * -EBADF: a pipe is closed meanwhile; -EBUSY: another task's call is collecting already, and goes on
+ * undisturbed; -EINVAL: ret_output is NULL; -ENOMEM.
  */
 OURO_API int ouro_process_communicate(ouro_process *process, const struct ouro_communicate_options *options,
                                       struct ouro_captured *ret_output, struct ouro_exit *ret_exit);
