@@ -151,7 +151,8 @@ int ouro_direct_alignment(int fd, size_t *ret_memory, size_t *ret_offset)
         return 0;
 }
 
-/* Not by posix_memalign(): gcc takes it to leave errno as it is, and drops what puts it back. */
+/* gcc takes posix_memalign(), and clang aligned_alloc(), to leave errno as it is, and drops what puts it
+ * back. */
 void *ouro_aligned_alloc(size_t alignment, size_t bytes)
 {
         int saved_errno = errno;
@@ -163,6 +164,7 @@ void *ouro_aligned_alloc(size_t alignment, size_t bytes)
                 alignment = sizeof(void *);
         bytes = (bytes + alignment - 1) & ~(alignment - 1);
         buf = aligned_alloc(alignment, bytes ? bytes : alignment);
+        __asm__ volatile("" ::: "memory"); /* errno may have changed */
         errno = saved_errno;
         return buf;
 }
