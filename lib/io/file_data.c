@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "io/file.h"
 #include "ouro.h"
+#include "ring/ring.h"
 
 enum { COPY_MOST_BYTES = 16 << 20 }; /* while a helper copies, a cancellation waits */
 
@@ -60,6 +61,31 @@ struct copy_call {
         size_t len;
 };
 
+/* There is nothing to end: the call ends by itself, and who closes its second descriptor waits for that. */
+static void let_end(struct ring *ring, struct fd_hold *hold)
+{
+        (void)ring, (void)hold;
+}
+
+/* Counted for both descriptors, so that neither number is used anew while a helper is at work on it. */
+static intptr_t call_on_both(const char *name, intptr_t (*fn)(void *arg), struct copy_call *call)
+{
+        struct sched *sched = sched_current;
+        struct fd_hold hold = {.closing = let_end};
+        intptr_t result;
+
+        if (!sched)
+                return -EPERM;
+        if (call->in < 0 || call->out < 0)
+                return -EBADF;
+        result = ring_hold_fd(sched->ring, &hold, call->in);
+        if (result < 0)
+                return result;
+        result = op_call_on(call->out, name, fn, call);
+        ring_release_fd(sched->ring, &hold);
+        return result;
+}
+
 static intptr_t do_copy(void *arg)
 {
         const struct copy_call *call = arg;
@@ -68,15 +94,12 @@ static intptr_t do_copy(void *arg)
                 copy_file_range(call->in, call->in_offset, call->out, call->out_offset, call->len, 0));
 }
 
-/* Counted for fd_out; fd_in may be closed under it, as it may be under copy_file_range(2). */
 ssize_t ouro_copy_file_range(int fd_in, off_t *inout_in, int fd_out, off_t *inout_out, size_t len)
 {
         struct copy_call call = {fd_in, fd_out, inout_in, inout_out,
                                  len < COPY_MOST_BYTES ? len : COPY_MOST_BYTES};
 
-        if (fd_in < 0 || fd_out < 0)
-                return -EBADF;
-        return op_call_on(fd_out, "copy_file_range", do_copy, &call);
+        return call_on_both("copy_file_range", do_copy, &call);
 }
 
 static intptr_t do_clone(void *arg)
@@ -90,7 +113,5 @@ int ouro_clone(int fd_in, int fd_out)
 {
         struct copy_call call = {.in = fd_in, .out = fd_out};
 
-        if (fd_in < 0 || fd_out < 0)
-                return -EBADF;
-        return (int)op_call_on(fd_out, "clone", do_clone, &call);
+        return (int)call_on_both("clone", do_clone, &call);
 }

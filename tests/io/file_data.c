@@ -238,3 +238,34 @@ Test(file_data, outside_a_loop_is_refused)
         EQ(ouro_copy_file_range(0, NULL, 1, NULL, 1), -EPERM);
         EQ(ouro_clone(0, 1), -EPERM);
 }
+
+struct copying {
+        int in, out;
+        bool ended;
+};
+
+static intptr_t copies(void *arg)
+{
+        struct copying *copying = arg;
+        off_t from = 0, to = 0;
+        ssize_t n = ouro_copy_file_range(copying->in, &from, copying->out, &to, 64 << 20);
+
+        copying->ended = true;
+        return n;
+}
+
+/* Else the number could be another file's while a helper still reads by it. */
+IN_LOOP(file_data, f20_original_is_closed_only_when_its_copy_has_ended)
+{
+        struct copying copying = {.in = new_file("from", "begin"), .out = new_file("to", "")};
+        ouro_task task;
+
+        EQ(posix_fallocate(copying.in, 0, 64 << 20), 0);
+        task = ouro_create_task(copies, &copying);
+        EQ(ouro_yield(), 0);
+        EQ(ouro_close(copying.in), 0);
+        cr_assert(copying.ended);
+        cr_assert(ouro_await(task) > 0);
+        EQ(ouro_close(copying.out), 0);
+        return 0;
+}
